@@ -1,0 +1,1 @@
+//! Runs things on demand.

@@ -1,0 +1,1 @@
+//! Environment variables to typed settings, every problem at once.

@@ -1,0 +1,42 @@
+//! The contract between a workload manager and its backends.
+//!
+//! A *workload* is something that a workspace server runs on demand: an id, an image, a command, an environment. A
+//! *backend* implements [`WorkloadManager`] and is found in a [`Registry`] by its implementation source, a string in
+//! the server's configuration. Each try at running a workload is a *run*, named by its [`RunId`]; it ends with a
+//! [`Verdict`]. This crate does no I/O and knows no backend and no runtime: a third party needs nothing else.
+//!
+//! ```
+//! use wm_core::{Workload, WorkloadId, WorkloadKind};
+//!
+//! let id = WorkloadId::new("65afb85a-6866-4551-9140-f4f1f74141ff")?;
+//! let workload = Workload::builder(id, WorkloadKind::Snapshot)
+//!     .snapshot_image("registry.example.com/team/app:1.2".parse()?)
+//!     .command(["python", "-m", "app"])
+//!     .variable("MODE", "fast")
+//!     .secret("TOKEN", "never shown".to_owned())
+//!     .build()?;
+//! assert!(!format!("{workload:?}").contains("never shown"));
+//! # Ok::<(), wm_core::Error>(())
+//! ```
+
+mod error;
+mod id;
+mod image;
+mod log;
+mod manager;
+mod registry;
+mod run;
+mod verdict;
+mod workload;
+
+pub use crate::{
+    error::{Error, ErrorKind, Result},
+    id::{Attempt, MAX_WORKLOAD_ID, RunId, WorkloadId, WorkloadKind},
+    image::{ImageReference, ImageRequest, ImageStrategy, ResolvedImage},
+    log::{LogQuery, LogRecord, LogSource, LogStream},
+    manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
+    registry::{ManagerFactory, Registry},
+    run::{Phase, RunFilter, RunRequest, RunStatus, Submission},
+    verdict::{Evidence, Outcome, Reason, Verdict},
+    workload::{AttemptRequest, EnvironmentValue, Workload, WorkloadBuilder},
+};

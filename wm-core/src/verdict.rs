@@ -1,0 +1,139 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+/// How a run ended and why, for a person and for a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, as one word for programs.
+    pub reason: Reason,
+    /// Why, as one sentence.
+    pub message: String,
+    /// What to do about it, with the command to run; empty after a success.
+    pub advice: String,
+    /// What it is concluded from.
+    pub evidence: Evidence,
+}
+
+impl Verdict {
+    /// Makes a verdict without evidence.
+    pub fn new(
+        outcome: Outcome,
+        reason: Reason,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            outcome,
+            reason,
+            message: message.into(),
+            advice: advice.into(),
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Sets what it is concluded from.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    /// Whether the run did what it was asked to.
+    pub fn is_success(&self) -> bool {
+        self.outcome == Outcome::Succeeded
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.outcome, self.message)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it was asked to.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The program ended with exit code 0.
+    Completed,
+    /// The program ended with another exit code.
+    ExitCode,
+    /// The program was ended by a signal that nobody of the cluster sent for a reason known here.
+    Signal,
+    /// A container needed more memory than its limit.
+    OutOfMemory,
+    /// The time that it may run was over.
+    DeadlineExceeded,
+    /// The image can't be pulled.
+    ImagePull,
+    /// The image's name is none.
+    InvalidImage,
+    /// The container can't be made from its configuration.
+    Configuration,
+    /// The program can't be started.
+    StartError,
+    /// The node evicted the pod.
+    Evicted,
+    /// The cluster took the node away from the pod: a drain, a taint, a preemption.
+    Disrupted,
+    /// The node is gone.
+    NodeLost,
+    /// The pod was deleted by somebody else.
+    PodDeleted,
+    /// The Job was deleted by somebody else before it ended.
+    JobDeleted,
+    /// A caller stopped it.
+    Cancelled,
+    /// The backend says that it failed, and nothing says more.
+    BackendFailure,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What a verdict is concluded from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The exit code of the container that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Facts by name: `pod`, `node`, `container`, `container reason`, `pod message`, `job reason`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<&'static str, String>,
+    /// What the cluster reported about it, oldest first: `Warning BackOff: …`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// The last lines of its log, 50 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log_tail: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! Chooses the image that a runner starts from.

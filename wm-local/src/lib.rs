@@ -1,0 +1,1 @@
+//! An embedded Kubernetes API whose pods are processes of this machine.
