@@ -84,8 +84,6 @@ pub enum Reason {
     Completed,
     /// The program ended with another exit code.
     ExitCode,
-    /// The program was ended by a signal that nobody of the cluster sent for a reason known here.
-    Signal,
     /// A container needed more memory than its limit.
     OutOfMemory,
     /// The time that it may run was over.

@@ -1,0 +1,143 @@
+//! The settings as a whole: each variable read once, and the rules between them.
+
+use crate::{
+    effective::{EffectiveValue, Origin},
+    family::Family,
+    problem::Warning,
+    reader::Reader,
+    sensitive::Sensitive,
+    settings::{AwsSection, KubernetesSection, LauncherSection, Settings},
+    table::{self, Circumstances},
+};
+
+/// Reads everything. What can't be read is reported, and stands as empty in the result.
+pub(crate) fn assemble(reader: &mut Reader<'_>, implementation_source: String, family: Family) -> Settings {
+    let launcher = launcher_section(reader);
+    let kubernetes = kubernetes_section(reader);
+    let aws = AwsSection { bucket: reader.read(&table::BUCKET), region: reader.read(&table::REGION) };
+    let circumstances = Circumstances {
+        family,
+        building: kubernetes.build_runner_image,
+        external_logs: kubernetes.enable_external_logs,
+    };
+    for variable in table::variables().skip(1) {
+        reader.require(variable, circumstances);
+    }
+    check_together(reader, circumstances, &kubernetes);
+    Settings { implementation_source, family, kubernetes, aws, launcher, effective: effective(reader) }
+}
+
+/// Adds what the warnings say to the variables that they are about.
+pub(crate) fn annotate(effective: &mut [EffectiveValue], warnings: &[Warning]) {
+    for value in effective {
+        if let Some(warning) = warnings.iter().find(|warning| warning.variable == value.variable) {
+            value.note = Some(warning.message.clone());
+        }
+    }
+}
+
+fn launcher_section(reader: &mut Reader<'_>) -> LauncherSection {
+    let newer = reader.read(&table::MAX_CONCURRENT_SNAPSHOT_RUNS);
+    let older = reader.read(&table::MAX_CONCURRENT_TEMPLATE_RUNS);
+    let is_newer_set = reader.is_set(&table::MAX_CONCURRENT_SNAPSHOT_RUNS.variable);
+    if let (true, Some(newer), Some(older)) = (is_newer_set, newer, older)
+        && newer != older
+    {
+        let message = format!(
+            "is ignored: {} is set too, to {newer}",
+            table::MAX_CONCURRENT_SNAPSHOT_RUNS.variable.name
+        );
+        reader.warn_if_set(&table::MAX_CONCURRENT_TEMPLATE_RUNS.variable, &message);
+    }
+    LauncherSection {
+        max_concurrent_runs: if is_newer_set { newer } else { older }.unwrap_or_default(),
+        max_queued_runs: reader.read(&table::MAX_QUEUED_SNAPSHOT_RUNS).unwrap_or_default(),
+    }
+}
+
+fn kubernetes_section(reader: &mut Reader<'_>) -> KubernetesSection {
+    KubernetesSection {
+        namespace: reader.read(&table::NAMESPACE).unwrap_or_default(),
+        service_account: reader.read(&table::SERVICE_ACCOUNT).unwrap_or_default(),
+        build_runner_image: reader.read(&table::BUILD_RUNNER_IMAGE).unwrap_or_default(),
+        docker_registry: reader.read(&table::DOCKER_REGISTRY),
+        runner_image: reader.read(&table::RUNNER_IMAGE),
+        enable_external_logs: reader.read(&table::ENABLE_EXTERNAL_LOGS).unwrap_or_default(),
+        pod_resources: reader.read(&table::POD_RESOURCES),
+        ttl_seconds_after_finished: reader.read(&table::TTL_SECONDS_AFTER_FINISHED).unwrap_or_default(),
+        node_selector: reader.read(&table::NODE_SELECTOR).unwrap_or_default(),
+        tolerations: reader.read(&table::TOLERATIONS),
+        job_backoff_limit: reader.read(&table::JOB_BACKOFF_LIMIT).unwrap_or_default(),
+        pod_failure_policy: reader.read(&table::POD_FAILURE_POLICY),
+        image_pull_policy: reader.read(&table::IMAGE_PULL_POLICY),
+        image_pull_secrets: reader.read(&table::IMAGE_PULL_SECRETS).unwrap_or_default(),
+        pod_security: reader.read(&table::POD_SECURITY).unwrap_or_default(),
+        pod_template_patch: reader.read(&table::POD_TEMPLATE_PATCH).map(Sensitive::new),
+        termination_grace_period_seconds: reader
+            .read(&table::TERMINATION_GRACE_PERIOD_SECONDS)
+            .unwrap_or_default(),
+        plain_secrets: reader.read(&table::PLAIN_SECRETS).unwrap_or_default(),
+        kubeconfig_context: reader.read(&table::KUBECONFIG_CONTEXT),
+    }
+}
+
+fn check_together(reader: &mut Reader<'_>, circumstances: Circumstances, kubernetes: &KubernetesSection) {
+    let Circumstances { family, building, external_logs } = circumstances;
+    if external_logs && family != Family::Aws {
+        let variable = &table::ENABLE_EXTERNAL_LOGS.variable;
+        let text = reader.text(variable).map(|(text, _)| text);
+        reader.report.allowing(
+            variable,
+            text.as_deref(),
+            "Currently, this is only supported with the AWS implementation",
+            "false, or the AWS implementation".to_owned(),
+        );
+    }
+    if building {
+        reader.warn_if_set(&table::RUNNER_IMAGE.variable, "is ignored: runner images are built");
+    } else {
+        reader.warn_if_set(&table::DOCKER_REGISTRY.variable, "has no effect: runner images are not built");
+    }
+    if family != Family::Aws {
+        for variable in [&table::BUCKET.variable, &table::REGION.variable] {
+            reader.warn_if_set(variable, "has no effect: only the AWS implementation uses it");
+        }
+    } else if !external_logs {
+        reader.warn_if_set(&table::BUCKET.variable, "has no effect: logs are not stored externally");
+    }
+    if kubernetes.ttl_seconds_after_finished == 0 {
+        let message =
+            "finished Jobs are deleted at once, and with them all of their logs that was not read yet";
+        reader.warn_if_set(&table::TTL_SECONDS_AFTER_FINISHED.variable, message);
+    }
+    if kubernetes.job_backoff_limit > 0 {
+        let message = "a runner that Kubernetes starts again may submit its pipeline a second time";
+        reader.warn_if_set(&table::JOB_BACKOFF_LIMIT.variable, message);
+    }
+}
+
+fn effective(reader: &Reader<'_>) -> Vec<EffectiveValue> {
+    let newer = &table::MAX_CONCURRENT_SNAPSHOT_RUNS.variable;
+    let older = &table::MAX_CONCURRENT_TEMPLATE_RUNS.variable;
+    table::variables()
+        .map(|entry| {
+            // Two names of one setting: the one that is not set shows what the other one says.
+            let twin = match entry.name {
+                name if name == newer.name => Some(older),
+                name if name == older.name => Some(newer),
+                _ => None,
+            };
+            let twin = twin.filter(|twin| reader.is_set(twin) && !reader.is_set(entry));
+            let (value, origin) = match reader.text(twin.unwrap_or(entry)) {
+                Some((text, origin)) => (Some(entry.redacted(&text)), origin),
+                None => (None, Origin::Default),
+            };
+            let note = match (twin, &value) {
+                (Some(twin), _) => Some(format!("from {}", twin.name)),
+                (None, None) => Some(entry.unset.to_owned()),
+                (None, Some(_)) => None,
+            };
+            EffectiveValue { variable: entry.name, value, origin, note: note.filter(|note| !note.is_empty()) }
+        })
+        .collect()
+}

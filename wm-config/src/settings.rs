@@ -1,0 +1,157 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{effective::EffectiveValue, family::Family, sensitive::Sensitive};
+
+/// The configuration, typed and checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    /// The implementation source in effect.
+    pub implementation_source: String,
+    /// What that implementation needs.
+    pub family: Family,
+    /// How Jobs are made.
+    pub kubernetes: KubernetesSection,
+    /// What only AWS needs.
+    pub aws: AwsSection,
+    /// How many runs are admitted.
+    pub launcher: LauncherSection,
+    #[serde(skip)]
+    pub(crate) effective: Vec<EffectiveValue>,
+}
+
+impl Settings {
+    /// Lists every variable with the value that took effect and where it came from, in the table's order.
+    pub fn effective(&self) -> Vec<EffectiveValue> {
+        self.effective.clone()
+    }
+}
+
+/// How Jobs are made.
+#[derive(Clone, Debug, Serialize)]
+pub struct KubernetesSection {
+    /// The namespace of the runner Jobs.
+    pub namespace: String,
+    /// The service account of their pods.
+    pub service_account: String,
+    /// Whether runner images are built on demand.
+    pub build_runner_image: bool,
+    /// Where built images are pushed: `host[:port][/path]`, without a slash at the end.
+    pub docker_registry: Option<String>,
+    /// One prebuilt image for all runs, unless images are built.
+    pub runner_image: Option<String>,
+    /// Whether logs are stored outside the pods.
+    pub enable_external_logs: bool,
+    /// Requests and limits, as a Kubernetes `ResourceRequirements`.
+    pub pod_resources: Option<Value>,
+    /// How long a finished Job is kept.
+    pub ttl_seconds_after_finished: u32,
+    /// Labels of the nodes that pods may run on.
+    pub node_selector: BTreeMap<String, String>,
+    /// An array of Kubernetes `Toleration`s.
+    pub tolerations: Option<Value>,
+    /// How often a failed pod is replaced.
+    pub job_backoff_limit: u32,
+    /// A Kubernetes `PodFailurePolicy`.
+    pub pod_failure_policy: Option<Value>,
+    /// When the kubelet pulls the image; the cluster's own rule if `None`.
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Names of Secrets with registries' credentials.
+    pub image_pull_secrets: Vec<String>,
+    /// How far the pods' security context is locked down.
+    pub pod_security: PodSecurity,
+    /// A strategic merge patch of the pod template. It may carry credentials.
+    pub pod_template_patch: Option<Sensitive<Value>>,
+    /// How long a stopped pod may take to end by itself.
+    pub termination_grace_period_seconds: u32,
+    /// Whether secret values may be written into a Job.
+    pub plain_secrets: PlainSecrets,
+    /// The context of the kubeconfig; its current one if `None`.
+    pub kubeconfig_context: Option<String>,
+}
+
+/// What only AWS needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct AwsSection {
+    /// Where external logs go.
+    pub bucket: Option<S3Location>,
+    /// The region of registry and bucket.
+    pub region: Option<String>,
+}
+
+/// A place in S3.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct S3Location {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What object keys begin with, without a slash at either end.
+    pub prefix: Option<String>,
+}
+
+impl fmt::Display for S3Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.prefix {
+            Some(prefix) => write!(f, "s3://{}/{prefix}", self.bucket),
+            None => write!(f, "s3://{}", self.bucket),
+        }
+    }
+}
+
+/// How many runs are admitted.
+#[derive(Clone, Debug, Serialize)]
+pub struct LauncherSection {
+    /// How many runs are in progress at once.
+    pub max_concurrent_runs: u32,
+    /// How many runs may wait for their turn.
+    pub max_queued_runs: u32,
+}
+
+/// When the kubelet pulls an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub enum ImagePullPolicy {
+    /// At each start.
+    Always,
+    /// Unless the node has it.
+    IfNotPresent,
+    /// Not at all: the node must have it.
+    Never,
+}
+
+impl ImagePullPolicy {
+    /// Spells it as Kubernetes does.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// How far the pods' security context is locked down.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// The restricted level's settings, with `runAsNonRoot` only where the namespace enforces that level.
+    #[default]
+    Auto,
+    /// What the restricted Pod Security level demands, `runAsNonRoot` included.
+    Restricted,
+    /// What the baseline level demands.
+    Baseline,
+    /// No security context at all.
+    None,
+}
+
+/// Whether secret values may be written into a Job, where the role has no right to make Secrets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainSecrets {
+    /// They are written, as nothing else is possible.
+    #[default]
+    Allow,
+    /// Such a run is refused.
+    Refuse,
+}
