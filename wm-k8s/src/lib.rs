@@ -1,1 +1,49 @@
-//! Runs workloads as Kubernetes Jobs.
+//! Runs workloads as Kubernetes Jobs: one Job a run, one watch for all.
+//!
+//! [`KubernetesWorkloadManager`] submits a run as a Job of a deterministic name, so that a second submission finds the
+//! first, and keeps its secret values in a Secret that the Job owns. What is sent ([`render`]) and what is concluded
+//! from the answers are pure functions; the manager only calls. Nothing here knows where an image comes from: that is
+//! an [`ImageStrategy`](wm_core::ImageStrategy).
+//!
+//! ```
+//! use wm_core::{RunRequest, Workload, WorkloadId, WorkloadKind};
+//! use wm_k8s::{KubernetesSettings, render};
+//!
+//! let workload = Workload::builder(WorkloadId::new("nightly")?, WorkloadKind::Run).command(["true"]).build()?;
+//! let request = RunRequest::new(workload, "registry.example.com/app:1".parse()?);
+//! let objects = render(&request, &KubernetesSettings::new("runs", "runner"))?;
+//! assert_eq!(objects[0]["metadata"]["name"], "runner-nightly-1");
+//! # Ok::<(), wm_core::Error>(())
+//! ```
+
+mod api;
+mod board;
+mod connect;
+mod diagnosis;
+mod error;
+mod follow;
+mod lines;
+mod lost;
+mod manager;
+mod manifest;
+mod messages;
+mod names;
+mod reader;
+mod rights;
+mod role;
+pub mod rules;
+mod security;
+mod settings;
+mod shared;
+mod status;
+mod submit;
+mod template_patch;
+mod view;
+mod watch;
+
+pub use crate::{
+    connect::{Credentials, connect},
+    manager::{KubernetesWorkloadManager, render},
+    role::{RoleScope, role},
+    settings::{KubernetesSettings, PlainSecrets, PodSecurity},
+};

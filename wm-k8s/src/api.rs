@@ -1,0 +1,247 @@
+//! The calls that we make: each with a deadline, repeated while the server has passing trouble.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable as _};
+use bytes::Bytes;
+use futures::Stream;
+use http::Request;
+use http_body_util::BodyExt as _;
+use kube::{
+    Client,
+    api::{
+        DeleteParams, GetParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions,
+        PropagationPolicy,
+    },
+    client::Body,
+    core::request::Request as Requests,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    error::{CallError, Refusal},
+    view::{JobObject, PodObject},
+};
+
+/// How long one call may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// More calls at once need more connections and gain nothing.
+const CALLS_AT_ONCE: usize = 16;
+const PAGE: u32 = 500;
+
+/// The API of one namespace.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    namespace: Arc<str>,
+    slots: Arc<Semaphore>,
+}
+
+#[derive(serde::Deserialize)]
+struct List<T> {
+    #[serde(default)]
+    metadata: ListMeta,
+    // The API gives `null` for an empty list of some kinds.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct ListMeta {
+    r#continue: Option<String>,
+}
+
+impl Api {
+    pub(crate) fn new(client: Client, namespace: &str) -> Self {
+        Self { client, namespace: namespace.into(), slots: Arc::new(Semaphore::new(CALLS_AT_ONCE)) }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn jobs(&self) -> Requests {
+        Requests::new(format!("/apis/batch/v1/namespaces/{}/jobs", self.namespace))
+    }
+
+    fn core(&self, plural: &str) -> Requests {
+        Requests::new(format!("/api/v1/namespaces/{}/{plural}", self.namespace))
+    }
+
+    /// Creates a Job; gives what the server made of it. Repeating it is safe: the name is taken then.
+    pub(crate) async fn create_job(&self, job: &Value) -> Result<Value, CallError> {
+        let body = serde_json::to_vec(job).map_err(CallError::Unreadable)?;
+        self.call(|| self.jobs().create(&PostParams::default(), body.clone())).await
+    }
+
+    pub(crate) async fn create_secret(&self, secret: &Value) -> Result<(), CallError> {
+        let body = serde_json::to_vec(secret).map_err(CallError::Unreadable)?;
+        let made: Result<serde::de::IgnoredAny, _> =
+            self.call(|| self.core("secrets").create(&PostParams::default(), body.clone())).await;
+        match made {
+            // It is owned by the Job, so one of that name is ours, from before.
+            Err(error) if error.refusal().is_some_and(Refusal::is_taken) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    pub(crate) async fn job(&self, name: &str) -> Result<JobObject, CallError> {
+        self.call(|| self.jobs().get(name, &GetParams::default())).await
+    }
+
+    pub(crate) async fn jobs_with(&self, selector: &str) -> Result<Vec<JobObject>, CallError> {
+        self.list(|| self.jobs(), selector).await
+    }
+
+    pub(crate) async fn pods_with(&self, selector: &str) -> Result<Vec<PodObject>, CallError> {
+        self.list(|| self.core("pods"), selector).await
+    }
+
+    /// The events about an object, as they come.
+    pub(crate) async fn events_of(&self, name: &str) -> Result<Vec<Value>, CallError> {
+        let params = ListParams::default().fields(&format!("involvedObject.name={name}"));
+        let list: List<Value> = self.call(|| self.core("events").list(&params)).await?;
+        Ok(list.items.unwrap_or_default())
+    }
+
+    pub(crate) async fn patch_job<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        patch: &Value,
+    ) -> Result<T, CallError> {
+        self.call(|| self.jobs().patch(name, &PatchParams::default(), &Patch::Merge(patch))).await
+    }
+
+    pub(crate) async fn delete_job(
+        &self,
+        name: &str,
+        uid: &str,
+        policy: PropagationPolicy,
+    ) -> Result<(), CallError> {
+        let params = DeleteParams {
+            propagation_policy: Some(policy),
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let _gone: serde::de::IgnoredAny = self.call(|| self.jobs().delete(name, &params)).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_jobs_with(
+        &self,
+        selector: &str,
+        policy: PropagationPolicy,
+    ) -> Result<(), CallError> {
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        let list = ListParams::default().labels(selector);
+        let _gone: serde::de::IgnoredAny =
+            self.call(|| self.jobs().delete_collection(&params, &list)).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn namespace_object(&self) -> Result<Value, CallError> {
+        self.call(|| Requests::new("/api/v1/namespaces").get(&self.namespace, &GetParams::default())).await
+    }
+
+    /// Asks whether we may do something.
+    pub(crate) async fn may(&self, review: &Value) -> Result<bool, CallError> {
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let body = serde_json::to_vec(review).map_err(CallError::Unreadable)?;
+        let answer: Value =
+            self.call(|| Requests::new(path).create(&PostParams::default(), body.clone())).await?;
+        Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
+    }
+
+    /// Opens a container's log; the stream ends when the server ends it, or with what broke it.
+    pub(crate) async fn log(
+        &self,
+        pod: &str,
+        params: &LogParams,
+    ) -> Result<impl Stream<Item = Result<Bytes, kube::Error>> + Send + use<>, CallError> {
+        let request = self.core("pods").logs(pod, params).map_err(build_error)?;
+        let sent = timeout(DEADLINE, self.client.send(request.map(Body::from)));
+        let response =
+            sent.await.map_err(|_| CallError::TimedOut(DEADLINE))?.map_err(CallError::Unreachable)?;
+        let (parts, body) = response.into_parts();
+        // 204 means that the pod has no node yet: there is no log, which is not an empty log.
+        if parts.status.as_u16() != 200 {
+            let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
+            return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
+        }
+        Ok(body.into_data_stream())
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: impl Fn() -> Requests + Send + Sync,
+        selector: &str,
+    ) -> Result<Vec<T>, CallError> {
+        let mut params = ListParams::default().labels(selector).limit(PAGE);
+        let mut all = Vec::new();
+        loop {
+            let page: List<T> = self.call(|| path().list(&params)).await?;
+            all.extend(page.items.unwrap_or_default());
+            match page.metadata.r#continue.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
+    ) -> Result<T, CallError> {
+        let policy = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(5))
+            .with_max_times(6)
+            .with_jitter();
+        (|| self.call_once(&build))
+            .retry(policy)
+            .when(CallError::is_temporary)
+            .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.max(wait))))
+            .notify(|error, wait| tracing::debug!(?error, ?wait, "Call failed, trying again"))
+            .await
+    }
+
+    fn call_once<T: DeserializeOwned>(
+        &self,
+        build: &(impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync),
+    ) -> impl Future<Output = Result<T, CallError>> + Send {
+        let request = build().map_err(build_error);
+        async move {
+            let request = request?.map(Body::from);
+            // The semaphore is never closed.
+            let _slot = self.slots.acquire().await;
+            let answer = timeout(DEADLINE, async {
+                let response = self.client.send(request).await.map_err(CallError::Unreachable)?;
+                let (parts, body) = response.into_parts();
+                let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
+                Ok((parts, body))
+            });
+            let (parts, body) = answer.await.map_err(|_| CallError::TimedOut(DEADLINE))??;
+            if !parts.status.is_success() {
+                return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
+            }
+            serde_json::from_slice(&body).map_err(CallError::Unreadable)
+        }
+    }
+}
+
+fn build_error(error: kube::core::request::Error) -> CallError {
+    CallError::Unreachable(kube::Error::BuildRequest(error))
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! The states of one run as they change, and what a failed one leaves as evidence.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::try_stream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::LogParams;
+use serde_json::Value;
+use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
+
+use crate::{names, shared::Shared};
+
+/// How often a manager asks for a run whose role can't list.
+const POLL: Duration = Duration::from_secs(3);
+const TAIL_LINES: u8 = 50;
+/// A line of evidence is cut behind this many bytes.
+const TAIL_LINE: usize = 2000;
+
+pub(crate) fn not_found(run: &RunId, namespace: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "there is no such run: it was never submitted, or it ended and was removed",
+    )
+    .with_context("run", run.to_string())
+    .with_context("namespace", namespace)
+}
+
+impl Shared {
+    pub(crate) async fn watch(self: &Arc<Self>, run: &RunId) -> Result<StatusStream> {
+        if !self.follow().await {
+            return self.poll(run).await;
+        }
+        let shared = Arc::clone(self);
+        let run = run.clone();
+        let name = names::job(&run);
+        let mut changes = shared.board.subscribe(&name);
+        // The watch may be behind: a Job that was made a moment ago is there all the same.
+        if shared.board.status(&name).is_none() && shared.status_of(&run).await?.is_none() {
+            drop(changes);
+            shared.board.release(&name);
+            return Err(not_found(&run, shared.api.namespace()));
+        }
+        Ok(try_stream! {
+            let mut last: Option<RunStatus> = None;
+            loop {
+                changes.borrow_and_update();
+                if let Some(status) = shared.board.status(&name).filter(|status| last.as_ref() != Some(status)) {
+                    if status.phase.is_terminal() {
+                        drop(changes);
+                        shared.board.release(&name);
+                        yield shared.with_evidence(status).await;
+                        return;
+                    }
+                    last = Some(status.clone());
+                    yield status;
+                }
+                // The sender goes only with the board, which is ours.
+                if changes.changed().await.is_err() {
+                    Err(Error::new(ErrorKind::Unexpected, "the watch on runs has ended"))?;
+                }
+            }
+        }
+        .boxed())
+    }
+
+    /// Asks again and again, for a role that has neither list nor watch.
+    async fn poll(self: &Arc<Self>, run: &RunId) -> Result<StatusStream> {
+        let shared = Arc::clone(self);
+        let run = run.clone();
+        let Some(first) = shared.status_of(&run).await? else {
+            return Err(not_found(&run, shared.api.namespace()));
+        };
+        Ok(try_stream! {
+            let mut last = first;
+            loop {
+                if last.phase.is_terminal() {
+                    yield shared.with_evidence(last).await;
+                    return;
+                }
+                yield last.clone();
+                loop {
+                    tokio::time::sleep(POLL).await;
+                    match shared.status_of(&run).await {
+                        Ok(Some(status)) if status != last => {
+                            last = status;
+                            break;
+                        }
+                        Ok(Some(_)) => {}
+                        Ok(None) => {
+                            last = last.with_verdict(gone());
+                            break;
+                        }
+                        Err(error) if error.is_retryable() => tracing::warn!(%error, "Poll failed, trying again"),
+                        Err(error) => Err(error)?,
+                    }
+                }
+            }
+        }
+        .boxed())
+    }
+
+    /// Adds what the cluster reported and the last lines to a failed run's verdict.
+    pub(crate) async fn with_evidence(&self, mut status: RunStatus) -> RunStatus {
+        let Some(verdict) = status.verdict.as_mut().filter(|verdict| verdict.outcome == Outcome::Failed)
+        else {
+            return status;
+        };
+        let Some(pod) = status.place.get("pod") else {
+            if let Some(job) = status.place.get("job") {
+                verdict.evidence.events = self.events(job).await;
+            }
+            return status;
+        };
+        let params = LogParams {
+            container: Some(names::CONTAINER.to_owned()),
+            tail_lines: Some(i64::from(TAIL_LINES)),
+            ..LogParams::default()
+        };
+        if let Ok(stream) = self.api.log(pod, &params).await {
+            let bytes: Vec<u8> = stream
+                .try_fold(Vec::new(), |mut all, chunk| async move {
+                    all.extend_from_slice(&chunk);
+                    Ok(all)
+                })
+                .await
+                .unwrap_or_default();
+            verdict.evidence.log_tail = tail(&bytes);
+        }
+        verdict.evidence.events = self.events(pod).await;
+        status
+    }
+
+    async fn events(&self, object: &str) -> Vec<String> {
+        if !self.rights.list_events {
+            return Vec::new();
+        }
+        let events = self.api.events_of(object).await.unwrap_or_default();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        events
+            .iter()
+            .filter(|event| event["type"] == "Warning")
+            .map(|event| {
+                format!("{} {}: {}", word(&event["type"]), word(&event["reason"]), word(&event["message"]))
+            })
+            .collect()
+    }
+}
+
+fn tail(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let start = lines.len().saturating_sub(usize::from(TAIL_LINES));
+    lines[start..].iter().map(|line| line[..line.floor_char_boundary(TAIL_LINE)].to_owned()).collect()
+}
+
+fn gone() -> Verdict {
+    Verdict::new(
+        Outcome::Failed,
+        Reason::JobDeleted,
+        "the Job vanished before its end was seen",
+        "find out who deletes Jobs in the namespace, or give them more time to live (…_TTL_SECONDS_AFTER_FINISHED)",
+    )
+}

@@ -1,0 +1,274 @@
+use std::{any::Any, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use kube::{Client, api::PropagationPolicy};
+use serde_json::{Value, json};
+use tracing::instrument;
+use wm_core::{
+    Attempt, AttemptRequest, Capabilities, Error, ErrorKind, ImageRequest, ImageStrategy, LogQuery,
+    LogStream, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
+    WorkloadId, WorkloadManager,
+};
+
+use crate::{
+    api::Api,
+    board,
+    follow::not_found,
+    manifest::{self, SecretMode},
+    messages::{self, Message},
+    names, reader,
+    rights::Rights,
+    security::Restriction,
+    settings::{KubernetesSettings, PodSecurity},
+    shared::Shared,
+    view::{JobObject, JobView},
+};
+
+/// How often a message is added anew when somebody else changed the Job meanwhile.
+const MESSAGE_TRIES: usize = 5;
+
+/// Runs workloads as Jobs of one namespace of a Kubernetes cluster.
+///
+/// All runs are followed by one watch on Jobs and one on Pods, which end with the manager and its streams.
+#[derive(Clone)]
+pub struct KubernetesWorkloadManager {
+    shared: Arc<Shared>,
+    images: Arc<dyn ImageStrategy>,
+    companion: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl KubernetesWorkloadManager {
+    /// Makes a manager on a cluster; asks it once which rights there are.
+    ///
+    /// # Errors
+    /// `InvalidConfig` when the settings break a rule of the API.
+    pub async fn new(
+        client: Client,
+        settings: KubernetesSettings,
+        images: Arc<dyn ImageStrategy>,
+    ) -> Result<Self> {
+        settings.check()?;
+        let api = Api::new(client, &settings.namespace);
+        let rights = Rights::ask(&api).await;
+        Ok(Self { shared: Arc::new(Shared::new(api, settings, rights)), images, companion: None })
+    }
+
+    /// Keeps something alive as long as the manager, for example the cluster that it runs on.
+    #[must_use]
+    pub fn keeping(mut self, companion: impl Any + Send + Sync) -> Self {
+        self.companion = Some(Arc::new(companion));
+        self
+    }
+
+    async fn annotate(&self, job: &JobView, message: &Message) -> Result<()> {
+        let api = &self.shared.api;
+        let name = &job.name;
+        for _ in 0..MESSAGE_TRIES {
+            let object = api.job(name).await;
+            let object =
+                object.map_err(|error| error.into_error("the message could not be kept", api.namespace()))?;
+            let annotations = object.metadata.annotations.unwrap_or_default();
+            let mut all =
+                annotations.get(names::MESSAGES).map(|text| messages::decode(text)).unwrap_or_default();
+            all.push(message.clone());
+            let patch = json!({ "metadata": {
+                "resourceVersion": object.metadata.resource_version,
+                "annotations": { names::MESSAGES: messages::encode(&all) },
+            }});
+            match api.patch_job::<serde::de::IgnoredAny>(name, &patch).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => {}
+                Err(error) => return Err(error.into_error("the message could not be kept", api.namespace())),
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the message could not be kept: the Job changes all the time")
+            .with_context("job", name.clone()))
+    }
+}
+
+impl fmt::Debug for KubernetesWorkloadManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubernetesWorkloadManager")
+            .field("namespace", &self.shared.api.namespace())
+            .field("images", &self.images)
+            .field("keeps_a_companion", &self.companion.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds the objects that a run would be submitted as, without a cluster. Secret values are left out.
+///
+/// # Errors
+/// As [`KubernetesWorkloadManager`] would give for the run.
+pub fn render(request: &RunRequest, settings: &KubernetesSettings) -> Result<Vec<Value>> {
+    settings.check()?;
+    let attempt = match request.workload.attempt() {
+        AttemptRequest::Exactly(attempt) => attempt,
+        AttemptRequest::Next => Attempt::FIRST,
+    };
+    let run = RunId { workload: request.workload.id().clone(), kind: request.workload.kind(), attempt };
+    let restriction =
+        Restriction::of(settings.pod_security, settings.pod_security == PodSecurity::Restricted);
+    let manifests = manifest::job(request, &run, settings, restriction, SecretMode::Reference, &[])?;
+    let mut objects = vec![manifests.job];
+    if manifests.has_secret {
+        let mut secret = manifest::secret(request, &run, &settings.namespace, "(the uid of the Job)");
+        if let Some(values) = secret["stringData"].as_object_mut() {
+            values.values_mut().for_each(|value| *value = json!("(secret)"));
+        }
+        objects.push(secret);
+    }
+    Ok(objects)
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl WorkloadManager for KubernetesWorkloadManager {
+    fn capabilities(&self) -> Capabilities {
+        let rights = &self.shared.rights;
+        Capabilities {
+            hold_runs: rights.patch_jobs,
+            watch: rights.watch,
+            keep_secrets: rights.create_secrets,
+            cancel: rights.delete_job || rights.delete_jobs,
+            follow_logs: true,
+            build_images: self.images.capabilities().build_images,
+        }
+    }
+
+    async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {
+        self.images.resolve(request).await
+    }
+
+    #[instrument(skip_all, fields(workload = %request.workload.id()))]
+    async fn submit(&self, request: &RunRequest) -> Result<Submission> {
+        self.shared.submit(request).await
+    }
+
+    #[instrument(skip_all, fields(workload = %run.workload, attempt = run.attempt.get()))]
+    async fn release(&self, run: &RunId) -> Result<()> {
+        let api = &self.shared.api;
+        let name = names::job(run);
+        let patch = json!({ "spec": { "suspend": false } });
+        match api.patch_job::<JobObject>(&name, &patch).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Err(not_found(run, api.namespace())),
+            Err(error) => Err(error.into_error("the held run could not be started", api.namespace())),
+        }
+    }
+
+    #[instrument(skip_all, fields(workload = %run.workload, attempt = run.attempt.get()))]
+    async fn status(&self, run: &RunId) -> Result<RunStatus> {
+        let status = self.shared.status_of(run).await?;
+        let status = status.ok_or_else(|| not_found(run, self.shared.api.namespace()))?;
+        Ok(self.shared.with_evidence(status).await)
+    }
+
+    #[instrument(skip_all, fields(workload = %run.workload, attempt = run.attempt.get()))]
+    async fn watch(&self, run: &RunId) -> Result<StatusStream> {
+        self.shared.watch(run).await
+    }
+
+    #[instrument(skip_all)]
+    async fn list(&self, filter: &RunFilter) -> Result<Vec<RunStatus>> {
+        if self.shared.follows() {
+            return Ok(self.shared.board.list(filter));
+        }
+        let api = &self.shared.api;
+        let refuse = |error: crate::error::CallError| {
+            error.into_error("the runs could not be listed", api.namespace())
+        };
+        let mut selector = names::RUNNERS.to_owned();
+        if let Some(id) = &filter.workload {
+            selector = format!("{selector},{}", names::answers_to(id));
+        }
+        let jobs = api.jobs_with(&selector).await.map_err(refuse)?;
+        let pods = api.pods_with(names::RUNNERS).await.map_err(refuse)?;
+        let board = board::Board::default();
+        jobs.iter().filter_map(JobView::new).for_each(|job| board.put_job(job));
+        pods.iter().filter_map(crate::view::PodView::new).for_each(|pod| board.put_pod(pod));
+        Ok(board.list(filter))
+    }
+
+    #[instrument(skip_all, fields(workload = %workload))]
+    async fn logs(&self, workload: &WorkloadId, query: &LogQuery) -> Result<LogStream> {
+        reader::open(Arc::clone(&self.shared), workload.clone(), query.clone()).await
+    }
+
+    #[instrument(skip_all, fields(workload = %workload))]
+    async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
+        let message = Message::now(message);
+        if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
+            self.shared.follow().await;
+            if let Some(job) = self.shared.jobs_of(workload).await?.last() {
+                return self.annotate(job, &message).await;
+            }
+        }
+        self.shared.keep_unplaced(workload, message);
+        Ok(())
+    }
+
+    #[instrument(skip_all, fields(workload = %run.workload, attempt = run.attempt.get()))]
+    async fn cancel(&self, run: &RunId) -> Result<()> {
+        let api = &self.shared.api;
+        let name = names::job(run);
+        let job = match api.job(&name).await {
+            Ok(job) => job,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error.into_error("the run could not be cancelled", api.namespace())),
+        };
+        let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(()) };
+        let pods = self.shared.pods_of(&name, run).await?;
+        if crate::status::status(&job, &pods).phase.is_terminal() {
+            return Ok(());
+        }
+        self.shared.board.mark_cancelled(&name);
+        // In the foreground the Job stays until its pod has ended, so that its last lines can be read.
+        let policy = PropagationPolicy::Foreground;
+        let deleted = if self.shared.rights.delete_job {
+            api.delete_job(&name, &job.uid, policy).await
+        } else if self.shared.rights.delete_jobs {
+            let selector = format!(
+                "{},{}={},{}={}",
+                names::RUNNERS,
+                names::ID,
+                run.workload,
+                names::ATTEMPT,
+                run.attempt
+            );
+            api.delete_jobs_with(&selector, policy).await
+        } else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the role has no right to delete Jobs; `wm role` prints the Role that has it",
+            ));
+        };
+        match deleted {
+            Err(error) if !error.is_not_found() => {
+                Err(error.into_error("the run could not be cancelled", api.namespace()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[instrument(skip_all, fields(workload = %workload))]
+    async fn delete(&self, workload: &WorkloadId) -> Result<()> {
+        let api = &self.shared.api;
+        let selector = format!("{},{}", names::RUNNERS, names::answers_to(workload));
+        let deleted = if self.shared.rights.delete_jobs {
+            api.delete_jobs_with(&selector, PropagationPolicy::Background).await
+        } else {
+            let mut result = Ok(());
+            for job in self.shared.jobs_of(workload).await? {
+                result = api.delete_job(&job.name, &job.uid, PropagationPolicy::Background).await;
+            }
+            result
+        };
+        match deleted {
+            Err(error) if !error.is_not_found() => {
+                Err(error.into_error("the runs could not be deleted", api.namespace()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The names, labels and annotations of what we make on a cluster.
+
+use std::collections::BTreeMap;
+
+use wm_core::{Attempt, RunId, Workload, WorkloadId, WorkloadKind};
+
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
+pub(crate) const MANAGER: &str = "workload-manager";
+pub(crate) const RUNNER: &str = "runner";
+
+/// The workload's own id, for example to delete what it left.
+pub(crate) const ID: &str = "workload-manager/id";
+pub(crate) const KIND: &str = "workload-manager/kind";
+pub(crate) const ATTEMPT: &str = "workload-manager/attempt";
+/// The fingerprint of the workload, by which a Job of the same name is known as ours.
+pub(crate) const SPEC: &str = "workload-manager/spec";
+/// The messages of the server and the manager, as JSON.
+pub(crate) const MESSAGES: &str = "workload-manager/messages";
+
+/// The container that runs the workload.
+pub(crate) const CONTAINER: &str = "main";
+
+/// The label selector of all runners.
+pub(crate) const RUNNERS: &str =
+    "app.kubernetes.io/managed-by=workload-manager,app.kubernetes.io/component=runner";
+
+/// A Job's name: `runner-<workload id>-<attempt>`, at most 63 characters since an id has at most 45.
+pub(crate) fn job(run: &RunId) -> String {
+    job_of(&run.workload, run.attempt)
+}
+
+pub(crate) fn job_of(workload: &WorkloadId, attempt: Attempt) -> String {
+    format!("runner-{workload}-{attempt}")
+}
+
+/// The label key that marks a Job as one that answers to this id: its own or an alias. One `exists` selector finds all.
+pub(crate) fn answers_to(id: &WorkloadId) -> String {
+    format!("alias.workload-manager/{id}")
+}
+
+/// The labels of the pods of a run.
+pub(crate) fn pod_labels(run: &RunId) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (MANAGED_BY.to_owned(), MANAGER.to_owned()),
+        (COMPONENT.to_owned(), RUNNER.to_owned()),
+        (ID.to_owned(), run.workload.to_string()),
+        (KIND.to_owned(), run.kind.to_string()),
+        (ATTEMPT.to_owned(), run.attempt.to_string()),
+    ])
+}
+
+/// The labels of the Job of a run.
+pub(crate) fn job_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, String> {
+    let mut labels = pod_labels(run);
+    labels.insert(SPEC.to_owned(), workload.fingerprint());
+    for id in workload.aliases().chain([&run.workload]) {
+        labels.insert(answers_to(id), "true".to_owned());
+    }
+    labels
+}
+
+/// Reads back whose Job it is; `None` for one that is not ours.
+pub(crate) fn run_of(labels: &BTreeMap<String, String>) -> Option<RunId> {
+    if labels.get(MANAGED_BY).map(String::as_str) != Some(MANAGER) {
+        return None;
+    }
+    let kind: WorkloadKind = labels.get(KIND)?.parse().ok()?;
+    let attempt = Attempt::new(labels.get(ATTEMPT)?.parse().ok()?)?;
+    Some(RunId { workload: WorkloadId::new(labels.get(ID)?).ok()?, kind, attempt })
+}
+
+/// The other ids that a Job answers to.
+pub(crate) fn aliases_of(labels: &BTreeMap<String, String>) -> Vec<WorkloadId> {
+    labels
+        .keys()
+        .filter_map(|key| key.strip_prefix("alias.workload-manager/"))
+        .filter(|id| labels.get(ID).map(String::as_str) != Some(*id))
+        .filter_map(|id| WorkloadId::new(id).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules;
+
+    proptest! {
+        #[test]
+        fn no_input_gives_an_invalid_name_label_or_annotation(
+            id in "\\PC{1,60}|[A-Za-z0-9-]{1,46}",
+            alias in "\\PC{1,60}|[a-z0-9-]{1,46}",
+            attempt in 1..=u32::MAX,
+            argument in "\\PC{0,30}",
+        ) {
+            let (Ok(id), Some(attempt)) = (WorkloadId::new(id), Attempt::new(attempt)) else { return Ok(()) };
+            let mut builder = Workload::builder(id.clone(), WorkloadKind::Snapshot).arguments([argument]);
+            if let Ok(alias) = WorkloadId::new(alias) {
+                builder = builder.alias(alias);
+            }
+            let Ok(workload) = builder.build() else { return Ok(()) };
+            let run = RunId { workload: id, kind: WorkloadKind::Snapshot, attempt };
+            prop_assert!(rules::dns_label(&job(&run)).is_empty(), "{}", job(&run));
+            let labels = job_labels(&run, &workload);
+            for (key, value) in &labels {
+                prop_assert!(rules::label_key(key).is_empty(), "{key}");
+                prop_assert!(rules::label_value(value).is_empty(), "{value}");
+            }
+            prop_assert_eq!(run_of(&labels), Some(run));
+            prop_assert_eq!(aliases_of(&labels).len(), workload.aliases().count());
+            prop_assert!(rules::label_key(MESSAGES).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_longest_name_fits() {
+        let run = RunId {
+            workload: WorkloadId::new("a".repeat(45)).unwrap(),
+            kind: WorkloadKind::Run,
+            attempt: Attempt::new(u32::MAX).unwrap(),
+        };
+        assert_eq!(job(&run).len(), 63);
+    }
+}

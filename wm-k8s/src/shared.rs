@@ -1,0 +1,174 @@
+//! What all operations of a manager share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{sync::OnceCell, task::JoinSet};
+use wm_core::{Result, RunId, RunStatus, WorkloadId};
+
+use crate::{
+    api::Api,
+    board::{self, Board},
+    messages::Message,
+    names,
+    rights::Rights,
+    security::Restriction,
+    settings::{KubernetesSettings, PodSecurity},
+    status::status,
+    view::{JobView, PodView},
+    watch,
+};
+
+/// More messages of workloads that have no Job are forgotten, oldest workload first.
+const MOST_UNPLACED: usize = 1000;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) api: Api,
+    pub(crate) settings: KubernetesSettings,
+    pub(crate) rights: Rights,
+    pub(crate) board: Arc<Board>,
+    watches: OnceCell<Watches>,
+    restriction: OnceCell<Restriction>,
+    unplaced: Mutex<Unplaced>,
+}
+
+/// The tasks of the watches, which end with the manager.
+#[derive(Debug)]
+struct Watches {
+    _tasks: Mutex<JoinSet<()>>,
+}
+
+/// Messages that were written before their workload had a Job to keep them.
+#[derive(Debug, Default)]
+struct Unplaced {
+    messages: HashMap<WorkloadId, Vec<Message>>,
+    order: Vec<WorkloadId>,
+}
+
+impl Shared {
+    pub(crate) fn new(api: Api, settings: KubernetesSettings, rights: Rights) -> Self {
+        Self {
+            api,
+            settings,
+            rights,
+            board: Arc::default(),
+            watches: OnceCell::new(),
+            restriction: OnceCell::new(),
+            unplaced: Mutex::default(),
+        }
+    }
+
+    /// Starts the shared watches if they don't run, and waits for their first lists. False where the role has no list.
+    pub(crate) async fn follow(&self) -> bool {
+        if !self.rights.list_jobs {
+            return false;
+        }
+        self.watches
+            .get_or_init(|| async { Watches { _tasks: Mutex::new(watch::start(&self.api, &self.board)) } })
+            .await;
+        self.board.synced().await;
+        true
+    }
+
+    /// Whether the board can be asked instead of the cluster.
+    pub(crate) fn follows(&self) -> bool {
+        self.board.is_synced()
+    }
+
+    /// The container's restriction: asks once for the namespace's level where that decides.
+    pub(crate) async fn restriction(&self) -> Restriction {
+        *self
+            .restriction
+            .get_or_init(|| async {
+                let ask = self.settings.pod_security == PodSecurity::Auto && self.rights.get_namespace;
+                let namespace = if ask { self.api.namespace_object().await.ok() } else { None };
+                let level = namespace.as_ref().and_then(|namespace| {
+                    namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"].as_str()
+                });
+                Restriction::of(self.settings.pod_security, level == Some("restricted"))
+            })
+            .await
+    }
+
+    /// The Jobs that answer to an id, oldest first.
+    pub(crate) async fn jobs_of(&self, id: &WorkloadId) -> Result<Vec<JobView>> {
+        if self.follows() {
+            return Ok(self.board.jobs_of(id));
+        }
+        let selector = format!("{},{}", names::RUNNERS, names::answers_to(id));
+        let jobs = self.api.jobs_with(&selector).await;
+        let jobs =
+            jobs.map_err(|error| error.into_error("the runs could not be listed", self.api.namespace()))?;
+        let mut jobs: Vec<_> = jobs.iter().filter_map(JobView::new).collect();
+        jobs.sort_by(|a, b| board::order(a).cmp(&board::order(b)));
+        Ok(jobs)
+    }
+
+    /// The Pods of a Job.
+    pub(crate) async fn pods_of(&self, job: &str, run: &RunId) -> Result<Vec<PodView>> {
+        if self.follows() {
+            return Ok(self.board.pods(job));
+        }
+        let selector =
+            format!("{},{}={},{}={}", names::RUNNERS, names::ID, run.workload, names::ATTEMPT, run.attempt);
+        let pods = self.api.pods_with(&selector).await;
+        let pods =
+            pods.map_err(|error| error.into_error("the pods could not be listed", self.api.namespace()))?;
+        Ok(pods.iter().filter_map(PodView::new).collect())
+    }
+
+    /// Where a run is now, from the board or the cluster; `None` when it is gone.
+    pub(crate) async fn status_of(&self, run: &RunId) -> Result<Option<RunStatus>> {
+        let name = names::job(run);
+        if self.follows()
+            && let Some(status) = self.board.status(&name)
+        {
+            return Ok(Some(status));
+        }
+        let job = match self.api.job(&name).await {
+            Ok(job) => job,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => {
+                return Err(error
+                    .into_error("the run's state could not be read", self.api.namespace())
+                    .with_context("job", name));
+            }
+        };
+        let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(None) };
+        let pods = self.pods_of(&name, run).await?;
+        Ok(Some(status(&job, &pods)))
+    }
+
+    pub(crate) fn keep_unplaced(&self, id: &WorkloadId, message: Message) {
+        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unplaced.messages.contains_key(id) {
+            if unplaced.order.len() >= MOST_UNPLACED {
+                let oldest = unplaced.order.remove(0);
+                unplaced.messages.remove(&oldest);
+                tracing::warn!(workload = %oldest, "The messages of a workload that never got a run are dropped");
+            }
+            unplaced.order.push(id.clone());
+        }
+        unplaced.messages.entry(id.clone()).or_default().push(message);
+    }
+
+    /// The messages of a workload that has no Job yet.
+    pub(crate) fn unplaced(&self, id: &WorkloadId) -> Vec<Message> {
+        let unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        unplaced.messages.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Forgets the messages that a Job holds now.
+    pub(crate) fn placed(&self, id: &WorkloadId, count: usize) {
+        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(messages) = unplaced.messages.get_mut(id) else { return };
+        messages.drain(..count.min(messages.len()));
+        if messages.is_empty() {
+            unplaced.messages.remove(id);
+            unplaced.order.retain(|known| known != id);
+        }
+    }
+}

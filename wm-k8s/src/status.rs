@@ -1,0 +1,165 @@
+//! From a Job and its Pods to where a run is: pure.
+
+use jiff::Timestamp;
+use wm_core::{Phase, RunStatus, Verdict};
+
+use crate::{
+    diagnosis,
+    view::{JobView, PodPhase, PodView},
+};
+
+/// Tells where a run is.
+///
+/// The Job's condition is the final authority; a pod that has ended tells it about a second earlier, which counts
+/// where nothing else can follow: without a retry, without a policy, and not while somebody deletes the pod.
+pub(crate) fn status(job: &JobView, pods: &[PodView]) -> RunStatus {
+    let pod = latest(pods);
+    let mut status = RunStatus::new(job.run.clone(), Phase::Pending);
+    status.image.clone_from(&job.image);
+    status.created = job.created;
+    status.aliases.clone_from(&job.aliases);
+    status.place.insert("namespace", job.namespace.clone());
+    status.place.insert("job", job.name.clone());
+    if let Some(pod) = pod {
+        status.place.insert("pod", pod.name.clone());
+        status.started = started(pod);
+        if let Some(node) = &pod.node {
+            status.place.insert("node", node.clone());
+        }
+    }
+    if let Some(verdict) = verdict(job, pods, pod) {
+        status.finished = pod.and_then(finished).or(job.completed).or_else(|| {
+            job.condition("Failed").or_else(|| job.condition("Complete")).and_then(|c| c.last_transition_time)
+        });
+        return status.with_verdict(verdict);
+    }
+    (status.phase, status.detail) = unfinished(job, pods, pod);
+    status
+}
+
+fn verdict(job: &JobView, pods: &[PodView], pod: Option<&PodView>) -> Option<Verdict> {
+    if job.condition("Complete").is_some() {
+        return Some(diagnosis::success(job, pod));
+    }
+    if job.condition("Failed").is_some() {
+        return Some(diagnosis::failure(job, pods));
+    }
+    let pod = pod.filter(|pod| !pod.deleting && !job.deleting && !job.suspended)?;
+    match pod.phase {
+        PodPhase::Succeeded => Some(diagnosis::success(job, Some(pod))),
+        PodPhase::Failed if job.backoff_limit == 0 && !job.has_policy => Some(diagnosis::failure(job, pods)),
+        _ => None,
+    }
+}
+
+fn unfinished(job: &JobView, pods: &[PodView], pod: Option<&PodView>) -> (Phase, Option<String>) {
+    if job.deleting {
+        return (Phase::Stopping, None);
+    }
+    if job.suspended {
+        return (Phase::Held, None);
+    }
+    let Some(pod) = pod else { return (Phase::Pending, None) };
+    match pod.phase {
+        _ if pod.deleting => (Phase::Stopping, Some("the pod is being deleted".to_owned())),
+        PodPhase::Failed => {
+            let failed = pods.iter().filter(|pod| pod.phase == PodPhase::Failed).count();
+            let why = diagnosis::failure(job, pods).message;
+            (
+                Phase::Pending,
+                Some(format!("try {failed} of {} failed: {why}", job.backoff_limit.saturating_add(1))),
+            )
+        }
+        PodPhase::Succeeded | PodPhase::Running => (Phase::Running, None),
+        PodPhase::Pending if pod.node.is_none() => {
+            let why = pod.condition("PodScheduled").filter(|c| c.status == "False");
+            (Phase::Pending, why.and_then(|c| c.message.clone().or_else(|| c.reason.clone())))
+        }
+        PodPhase::Pending => (Phase::Starting, diagnosis::waiting(pod)),
+    }
+}
+
+/// The pod that was made last.
+pub(crate) fn latest(pods: &[PodView]) -> Option<&PodView> {
+    pods.iter().max_by(|a, b| (a.created, !a.deleting, &a.name).cmp(&(b.created, !b.deleting, &b.name)))
+}
+
+fn started(pod: &PodView) -> Option<Timestamp> {
+    let main = pod.main.as_ref()?;
+    let started = main.running.as_ref().and_then(|state| state.started_at);
+    // A program that could not be started has 1970 here.
+    started
+        .or_else(|| main.terminated.as_ref().and_then(|end| end.started_at))
+        .filter(|time| *time > Timestamp::UNIX_EPOCH)
+}
+
+fn finished(pod: &PodView) -> Option<Timestamp> {
+    pod.terminated()?.finished_at
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use expect_test::expect_file;
+    use serde_json::Value;
+
+    use crate::{
+        board::Board,
+        view::{JobView, PodView},
+    };
+
+    /// What a follower of a run sees, told as text.
+    fn course(scenario: &Value) -> String {
+        let board = Board::default();
+        let mut told = String::new();
+        let mut name = String::new();
+        let mut last = None;
+        for event in scenario["events"].as_array().unwrap() {
+            let (change, object) = (event[0].as_str().unwrap(), event[1].clone());
+            if object["kind"] == "Job" {
+                let job = JobView::new(&serde_json::from_value(object).unwrap()).unwrap();
+                name.clone_from(&job.name);
+                match change {
+                    "DELETED" => board.remove_job(&name, Some(job)),
+                    _ => board.put_job(job),
+                }
+                // Somebody follows, so a run that is gone is not forgotten.
+                drop(board.subscribe(&name));
+            } else {
+                let pod = PodView::new(&serde_json::from_value(object).unwrap()).unwrap();
+                match change {
+                    "DELETED" => board.remove_pod(&pod),
+                    _ => board.put_pod(pod),
+                }
+            }
+            let Some(status) = board.status(&name) else { continue };
+            let seen = (status.phase, status.detail.clone());
+            if last.as_ref() == Some(&seen) {
+                continue;
+            }
+            writeln!(told, "  {} {}", seen.0, seen.1.as_deref().unwrap_or_default()).unwrap();
+            last = Some(seen);
+            if let Some(verdict) = status.verdict {
+                writeln!(told, "  -> {}: {}", verdict.reason, verdict.message).unwrap();
+                writeln!(told, "     {}", verdict.advice).unwrap();
+                for (fact, text) in &verdict.evidence.facts {
+                    writeln!(told, "     {fact}: {text}").unwrap();
+                }
+                break;
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn recorded_runs_are_told_as_a_follower_sees_them() {
+        let mut told = String::new();
+        for line in include_str!("../tests/data/courses.jsonl").lines() {
+            let scenario: Value = serde_json::from_str(line).unwrap();
+            let title = format!("{} {}", scenario["scenario"], scenario["job"]).replace('"', "");
+            write!(told, "{title}\n{}\n", course(&scenario)).unwrap();
+        }
+        expect_file!["../tests/data/courses.txt"].assert_eq(&told);
+    }
+}

@@ -1,0 +1,236 @@
+//! Creating a run or adopting the one that is there.
+
+use std::time::Duration;
+
+use kube::api::PropagationPolicy;
+use serde_json::Value;
+use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, Submission};
+
+use crate::{
+    error::{CallError, Refusal},
+    lost,
+    manifest::{self, SecretMode},
+    names,
+    settings::PlainSecrets,
+    shared::Shared,
+    status::status,
+    view::{JobObject, JobView},
+};
+
+/// How often a name that is being deleted is tried again.
+const GONE_POLL: Duration = Duration::from_millis(250);
+/// Deletion may take as long as a pod's grace; after this somebody has to look.
+const GONE_TRIES: u32 = 1200;
+
+enum Created {
+    Ours(String),
+    Taken(Box<JobView>),
+}
+
+impl Shared {
+    pub(crate) async fn submit(&self, request: &RunRequest) -> Result<Submission> {
+        if request.held && !self.rights.patch_jobs {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a run can't be held: the role has no right to patch Jobs, so it could never be started",
+            ));
+        }
+        let secrets = self.secret_mode(request)?;
+        let mut run = RunId {
+            workload: request.workload.id().clone(),
+            kind: request.workload.kind(),
+            attempt: Attempt::FIRST,
+        };
+        match request.workload.attempt() {
+            AttemptRequest::Exactly(attempt) => {
+                run.attempt = attempt;
+                match self.create(request, &run, secrets).await? {
+                    Created::Ours(uid) => self.finish(request, run, &uid, secrets, false).await,
+                    Created::Taken(job) => self.adopt(request, &job, secrets).await,
+                }
+            }
+            AttemptRequest::Next => self.submit_next(request, run, secrets).await,
+        }
+    }
+
+    async fn submit_next(
+        &self,
+        request: &RunRequest,
+        mut run: RunId,
+        secrets: SecretMode,
+    ) -> Result<Submission> {
+        if self.rights.list_jobs {
+            // Earlier attempts may be gone, so the first free name tells nothing: ask for the last.
+            let jobs = self.jobs_of(&run.workload).await?;
+            let own = jobs.iter().filter(|job| job.run.workload == run.workload);
+            if let Some(last) = own.max_by_key(|job| job.run.attempt) {
+                if !self.has_ended(last).await? {
+                    return self.adopt(request, last, secrets).await;
+                }
+                run.attempt = last.run.attempt.next();
+            }
+        }
+        loop {
+            match self.create(request, &run, secrets).await? {
+                Created::Ours(uid) => return self.finish(request, run, &uid, secrets, false).await,
+                Created::Taken(job) if self.has_ended(&job).await? => run.attempt = run.attempt.next(),
+                Created::Taken(job) => return self.adopt(request, &job, secrets).await,
+            }
+        }
+    }
+
+    /// Whether an attempt is over, by its Job or by its pod.
+    async fn has_ended(&self, job: &JobView) -> Result<bool> {
+        if job.is_finished() {
+            return Ok(true);
+        }
+        let pods = self.pods_of(&job.name, &job.run).await?;
+        Ok(status(job, &pods).phase.is_terminal())
+    }
+
+    fn secret_mode(&self, request: &RunRequest) -> Result<SecretMode> {
+        if self.rights.create_secrets {
+            return Ok(SecretMode::Reference);
+        }
+        let has_secrets = request.workload.environment().values().any(wm_core::EnvironmentValue::is_secret);
+        if has_secrets && self.settings.plain_secrets == PlainSecrets::Refuse {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the role has no right to create Secrets, and the settings forbid secret values in a Job; `wm role` prints the Role that has it",
+            )
+            .with_context("namespace", self.api.namespace()));
+        }
+        Ok(SecretMode::Plain)
+    }
+
+    /// Creates the Job, waiting for a namesake that is being deleted.
+    async fn create(&self, request: &RunRequest, run: &RunId, secrets: SecretMode) -> Result<Created> {
+        let messages = self.unplaced(&run.workload);
+        let restriction = self.restriction().await;
+        let manifests = manifest::job(request, run, &self.settings, restriction, secrets, &messages)?;
+        let name = names::job(run);
+        for _ in 0..GONE_TRIES {
+            match self.api.create_job(&manifests.job).await {
+                Ok(made) => {
+                    let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+                    self.check_kept(&manifests.job, &made, &name, &uid).await?;
+                    self.placed(&run.workload, messages.len());
+                    return Ok(Created::Ours(uid));
+                }
+                Err(error) if error.refusal().is_some_and(Refusal::is_being_deleted) => {
+                    tokio::time::sleep(GONE_POLL).await;
+                }
+                Err(error) if error.refusal().is_some_and(Refusal::is_taken) => {
+                    match self.taken(&name).await? {
+                        Some(job) if job.deleting => tokio::time::sleep(GONE_POLL).await,
+                        Some(job) => return Ok(Created::Taken(Box::new(job))),
+                        // Deleted between the two calls.
+                        None => {}
+                    }
+                }
+                Err(error) => return Err(self.refuse(error, &name)),
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "a Job of this name has been in deletion for minutes; see what holds it: kubectl describe job",
+        )
+        .with_context("job", name))
+    }
+
+    async fn taken(&self, name: &str) -> Result<Option<JobView>> {
+        let job: JobObject = match self.api.job(name).await {
+            Ok(job) => job,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(self.refuse(error, name)),
+        };
+        JobView::new(&job).map(Some).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                "a Job of this name was not made by a workload manager; delete or rename it",
+            )
+            .with_context("job", name.to_owned())
+            .with_context("namespace", self.api.namespace())
+        })
+    }
+
+    async fn adopt(&self, request: &RunRequest, job: &JobView, secrets: SecretMode) -> Result<Submission> {
+        if job.fingerprint != request.workload.fingerprint() || job.run.kind != request.workload.kind() {
+            let message = match request.workload.attempt() {
+                AttemptRequest::Exactly(_) => {
+                    "this attempt exists with another command, image or environment"
+                }
+                AttemptRequest::Next => {
+                    "an attempt of this workload with another command, image or environment has not ended; cancel it first"
+                }
+            };
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .with_context("run", job.run.to_string())
+                .with_context("job", job.name.clone()));
+        }
+        // Whoever made it may have died before the Secret was there.
+        self.finish(request, job.run.clone(), &job.uid, secrets, true).await
+    }
+
+    async fn finish(
+        &self,
+        request: &RunRequest,
+        run: RunId,
+        uid: &str,
+        secrets: SecretMode,
+        adopted: bool,
+    ) -> Result<Submission> {
+        let has_secret = request.workload.environment().values().any(wm_core::EnvironmentValue::is_secret);
+        if has_secret && secrets == SecretMode::Reference {
+            let secret = manifest::secret(request, &run, self.api.namespace(), uid);
+            if let Err(error) = self.api.create_secret(&secret).await {
+                let error = error
+                    .into_error(
+                        "the Secret of the run could not be created, so it was withdrawn",
+                        self.api.namespace(),
+                    )
+                    .with_context("job", names::job(&run));
+                if !adopted {
+                    self.withdraw(&names::job(&run), uid).await;
+                }
+                return Err(error);
+            }
+        }
+        tracing::info!(workload = %run.workload, attempt = run.attempt.get(), adopted, "Run submitted");
+        Ok(Submission::new(run, adopted))
+    }
+
+    /// Takes back a Job that can't run as it was asked for.
+    async fn withdraw(&self, name: &str, uid: &str) {
+        if let Err(error) = self.api.delete_job(name, uid, PropagationPolicy::Background).await
+            && !error.is_not_found()
+        {
+            tracing::warn!(?error, job = name, "A Job that can't run could not be deleted");
+        }
+    }
+
+    /// An old server drops fields that it does not know: said, and refused where the run would mean something else.
+    async fn check_kept(&self, sent: &Value, made: &Value, name: &str, uid: &str) -> Result<()> {
+        let lost = lost::fields(sent, made);
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let vital = |field: &&String| field.starts_with("spec.podFailurePolicy") || *field == "spec.suspend";
+        if let Some(field) = lost.iter().find(vital) {
+            self.withdraw(name, uid).await;
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the cluster is too old for {field}: it dropped the field, so the Job was withdrawn"),
+            )
+            .with_context("job", name.to_owned()));
+        }
+        tracing::warn!(job = name, fields = lost.join(", "), "The cluster dropped fields of the Job");
+        Ok(())
+    }
+
+    fn refuse(&self, error: CallError, name: &str) -> Error {
+        error
+            .into_error("the Job could not be created", self.api.namespace())
+            .with_context("job", name.to_owned())
+    }
+}

@@ -1,0 +1,283 @@
+//! What we read of Jobs and Pods: the few fields that count, since thousands are kept in memory.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use wm_core::{RunId, WorkloadId};
+
+use crate::names;
+
+/// A Job as the API gives it, as far as we read it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct JobObject {
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    spec: JobSpec,
+    #[serde(default)]
+    status: JobStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JobSpec {
+    suspend: bool,
+    backoff_limit: Option<u32>,
+    pod_failure_policy: Option<serde::de::IgnoredAny>,
+    active_deadline_seconds: Option<u64>,
+    template: Template,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Template {
+    spec: TemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TemplateSpec {
+    active_deadline_seconds: Option<u64>,
+    /// A bookmark's object has `containers: null`.
+    containers: Option<Vec<ContainerSpec>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ContainerSpec {
+    name: String,
+    image: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JobStatus {
+    completion_time: Option<Timestamp>,
+    conditions: Vec<Condition>,
+}
+
+/// A condition of a Job or a Pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Condition {
+    pub(crate) r#type: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) last_transition_time: Option<Timestamp>,
+}
+
+/// A Job of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct JobView {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) uid: String,
+    pub(crate) run: RunId,
+    pub(crate) aliases: Vec<WorkloadId>,
+    pub(crate) fingerprint: String,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) completed: Option<Timestamp>,
+    pub(crate) image: Option<String>,
+    pub(crate) suspended: bool,
+    pub(crate) deleting: bool,
+    pub(crate) backoff_limit: u32,
+    pub(crate) has_policy: bool,
+    /// How long a pod may run, in seconds.
+    pub(crate) pod_deadline: Option<u64>,
+    /// How long the Job may take, in seconds.
+    pub(crate) job_deadline: Option<u64>,
+    /// Those that are true.
+    pub(crate) conditions: Vec<Condition>,
+}
+
+impl JobView {
+    /// Reads a Job; `None` for one that is not ours.
+    pub(crate) fn new(job: &JobObject) -> Option<Self> {
+        let labels = job.metadata.labels.as_ref()?;
+        let container =
+            job.spec.template.spec.containers.iter().flatten().find(|c| c.name == names::CONTAINER);
+        Some(Self {
+            name: job.metadata.name.clone()?,
+            namespace: job.metadata.namespace.clone().unwrap_or_default(),
+            uid: job.metadata.uid.clone().unwrap_or_default(),
+            run: names::run_of(labels)?,
+            aliases: names::aliases_of(labels),
+            fingerprint: labels.get(names::SPEC).cloned().unwrap_or_default(),
+            created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            completed: job.status.completion_time,
+            image: container.and_then(|container| container.image.clone()),
+            suspended: job.spec.suspend,
+            deleting: job.metadata.deletion_timestamp.is_some(),
+            backoff_limit: job.spec.backoff_limit.unwrap_or(6),
+            has_policy: job.spec.pod_failure_policy.is_some(),
+            pod_deadline: job.spec.template.spec.active_deadline_seconds,
+            job_deadline: job.spec.active_deadline_seconds,
+            conditions: job.status.conditions.iter().filter(|c| c.status == "True").cloned().collect(),
+        })
+    }
+
+    /// The condition of this type, if it is true.
+    pub(crate) fn condition(&self, r#type: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.r#type == r#type)
+    }
+
+    /// Whether the Job's controller says that it has ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.condition("Complete").is_some() || self.condition("Failed").is_some()
+    }
+}
+
+/// A Pod as the API gives it, as far as we read it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PodObject {
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    spec: PodSpec,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodSpec {
+    node_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    phase: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+    conditions: Option<Vec<Condition>>,
+    container_statuses: Option<Vec<ContainerStatus>>,
+    init_container_statuses: Option<Vec<ContainerStatus>>,
+}
+
+/// The state of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerStatus {
+    pub(crate) name: String,
+    pub(crate) state: ContainerState,
+}
+
+/// One of the three is there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContainerState {
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) running: Option<Running>,
+    pub(crate) terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Waiting {
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Running {
+    pub(crate) started_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Terminated {
+    pub(crate) exit_code: i32,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
+}
+
+/// A Pod of a Job of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct PodView {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) job: String,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) phase: PodPhase,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) deleting: bool,
+    pub(crate) node: Option<String>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) main: Option<ContainerState>,
+    /// The init containers that have failed or keep the pod waiting.
+    pub(crate) init: Vec<ContainerStatus>,
+}
+
+/// The phase of a Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+}
+
+impl PodView {
+    /// Reads a Pod; `None` for one that is not of a Job of ours.
+    pub(crate) fn new(pod: &PodObject) -> Option<Self> {
+        let labels: &BTreeMap<_, _> = pod.metadata.labels.as_ref()?;
+        let run = names::run_of(labels)?;
+        let status = &pod.status;
+        let main = status.container_statuses.iter().flatten().find(|status| status.name == names::CONTAINER);
+        let stuck = |status: &&ContainerStatus| {
+            status.state.waiting.is_some()
+                || status.state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
+        };
+        Some(Self {
+            name: pod.metadata.name.clone()?,
+            uid: pod.metadata.uid.clone().unwrap_or_default(),
+            job: names::job(&run),
+            created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            phase: match status.phase.as_deref() {
+                Some("Succeeded") => PodPhase::Succeeded,
+                Some("Failed") => PodPhase::Failed,
+                // Unknown is what a lost node's pod was called before 1.22: nothing has ended yet.
+                Some("Running" | "Unknown") => PodPhase::Running,
+                _ => PodPhase::Pending,
+            },
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+            deleting: pod.metadata.deletion_timestamp.is_some(),
+            node: pod.spec.node_name.clone(),
+            conditions: status
+                .conditions
+                .iter()
+                .flatten()
+                .filter(|c| matches!(c.r#type.as_str(), "PodScheduled" | "DisruptionTarget"))
+                .cloned()
+                .collect(),
+            main: main.map(|status| status.state.clone()),
+            init: status.init_container_statuses.iter().flatten().filter(stuck).cloned().collect(),
+        })
+    }
+
+    /// How the main container ended.
+    pub(crate) fn terminated(&self) -> Option<&Terminated> {
+        self.main.as_ref()?.terminated.as_ref()
+    }
+
+    /// Whether the main container has begun, so that there is a log to read.
+    pub(crate) fn has_started(&self) -> bool {
+        self.main.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    }
+
+    /// Whether nothing more will be written.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed) || self.terminated().is_some()
+    }
+
+    pub(crate) fn condition(&self, r#type: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.r#type == r#type)
+    }
+}
