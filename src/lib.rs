@@ -1,1 +1,39 @@
-//! Runs things on demand.
+//! Runs things on demand: a Kubernetes Job per run, followed, logged and explained.
+//!
+//! [`from_env`] reads the environment variables of the users' guide and gives a [`Launcher`]. It admits runs, a bounded
+//! number at once, and hands each to the workload manager that the implementation source names. A [`RunHandle`] follows
+//! a run, reads its log, waits for its [`Verdict`] or cancels it.
+//!
+//! ```
+//! use workload_manager::{Setup, Workload, WorkloadId, WorkloadKind};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! // On a server: `workload_manager::from_env().await?`.
+//! let launcher = Setup::new().default_source("local").load().unwrap().launcher().await?;
+//! let workload = Workload::builder(WorkloadId::new("nightly")?, WorkloadKind::Run)
+//!     .snapshot_image("registry.example.com/app:1".parse()?)
+//!     .command(["sh", "-c", "exit 3"])
+//!     .build()?;
+//! let verdict = launcher.launch(workload).await?.wait().await?;
+//! assert_eq!(verdict.evidence.exit_code, Some(3));
+//! # Ok::<(), workload_manager::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod launcher;
+#[cfg(feature = "local")]
+pub mod local;
+mod setup;
+mod sources;
+
+pub use wm_core::{
+    Attempt, Capabilities, Error, ErrorKind, ImageReference, LogQuery, LogRecord, LogSource, ManagerFactory,
+    Outcome, Phase, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict, Workload,
+    WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager, WorkloadManagerExt,
+};
+
+pub use crate::{
+    launcher::{Launcher, LauncherSettings, RunHandle},
+    setup::{Configuration, Setup, from_env},
+    sources::{AWS, KUBERNETES, LOCAL, registry},
+};

@@ -1,0 +1,158 @@
+//! Admits runs, a bounded number at once, and sees each to its end.
+
+mod driver;
+mod handle;
+mod queue;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashSet,
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{sync::oneshot, task::JoinSet};
+use wm_config::LauncherSection;
+use wm_core::{Error, ErrorKind, Result, RunId, Workload, WorkloadManager};
+
+pub use self::handle::RunHandle;
+use self::{handle::Run, slot::Slots};
+
+/// How many runs a [`Launcher`] admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LauncherSettings {
+    /// How many run at once.
+    pub max_concurrent_runs: NonZeroUsize,
+    /// How many may wait for their turn.
+    pub max_queued_runs: usize,
+}
+
+impl Default for LauncherSettings {
+    /// Two at once, a hundred in line.
+    fn default() -> Self {
+        Self { max_concurrent_runs: NonZeroUsize::MIN.saturating_add(1), max_queued_runs: 100 }
+    }
+}
+
+impl From<&LauncherSection> for LauncherSettings {
+    fn from(section: &LauncherSection) -> Self {
+        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        Self {
+            max_concurrent_runs: NonZeroUsize::new(size(section.max_concurrent_runs))
+                .unwrap_or(NonZeroUsize::MIN),
+            max_queued_runs: size(section.max_queued_runs),
+        }
+    }
+}
+
+/// How busy a [`Launcher`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// How many runs have a slot.
+    pub running: usize,
+    /// How many wait for one.
+    pub queued: usize,
+}
+
+/// Admits runs, a bounded number at once, and sees each to its end.
+///
+/// More wait in line: by priority, then fair between tenants, then first come, first served. What a run needs after
+/// that is done by tasks that the launcher owns, so a caller may drop a future or a handle at any time: the run and the
+/// count of slots stay as they are. When the last clone of the launcher is dropped the tasks end; the runs go on.
+#[derive(Clone)]
+pub struct Launcher {
+    core: Arc<Core>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+    settings: LauncherSettings,
+}
+
+/// What the tasks share. They must not hold the launcher, or it would never be dropped.
+#[derive(Debug)]
+struct Core {
+    manager: Arc<dyn WorkloadManager>,
+    slots: Arc<Slots>,
+    /// The runs that a task sees to their end.
+    driven: Mutex<HashSet<RunId>>,
+}
+
+impl Launcher {
+    /// Makes a launcher for a backend.
+    pub fn new(manager: Arc<dyn WorkloadManager>, settings: LauncherSettings) -> Self {
+        let slots = Slots::new(settings.max_concurrent_runs, settings.max_queued_runs);
+        let core = Arc::new(Core { manager, slots, driven: Mutex::default() });
+        Self { core, tasks: Arc::default(), settings }
+    }
+
+    /// The backend, to list runs or to read logs of others.
+    pub fn manager(&self) -> &Arc<dyn WorkloadManager> {
+        &self.core.manager
+    }
+
+    /// How many runs are admitted.
+    pub fn settings(&self) -> LauncherSettings {
+        self.settings
+    }
+
+    /// How many run and wait now.
+    pub fn load(&self) -> Load {
+        let (running, queued) = self.core.slots.count();
+        Load { running, queued }
+    }
+
+    /// Launches a workload, or puts it in line.
+    ///
+    /// Returns when the backend has the run on record; where a backend can't hold runs, a run that must wait is only
+    /// in this launcher's line until its turn comes.
+    ///
+    /// Cancel safety: when the future is dropped the run goes on as if it had not been; launch the same workload again
+    /// for a handle to it.
+    ///
+    /// # Errors
+    /// `QueueFull` with [`Error::retry_after`], before anything was done; what the backend says of the image and the
+    /// run.
+    pub async fn launch(&self, workload: Workload) -> Result<RunHandle> {
+        let tenant = workload.tenant().map(str::to_owned);
+        let place = self.core.slots.admit(workload.priority(), tenant).map_err(|wait| {
+            Error::new(
+                ErrorKind::QueueFull,
+                format!(
+                    "{} runs are in progress and {} wait, which is all that is admitted; try again in {} s",
+                    self.settings.max_concurrent_runs,
+                    self.settings.max_queued_runs,
+                    wait.as_secs()
+                ),
+            )
+            .with_context("workload", workload.id().as_str())
+            .with_retry_after(wait)
+        })?;
+        let run = Arc::new(Run::new(workload.id().clone(), &place));
+        let (accepted, answer) = oneshot::channel();
+        let driver =
+            driver::drive(Arc::clone(&self.core), Arc::clone(&run), Box::new(workload), place, accepted);
+        {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that have ended would pile up.
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(driver);
+        }
+        match answer.await {
+            Ok(Ok(())) => Ok(RunHandle::new(run, Arc::clone(&self.core))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(run.failure().unwrap_or_else(driver::broken)),
+        }
+    }
+}
+
+impl fmt::Debug for Launcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launcher")
+            .field("manager", &self.core.manager)
+            .field("settings", &self.settings)
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

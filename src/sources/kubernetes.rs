@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use wm_core::{ManagerFactory, Result, WorkloadManager};
+use wm_k8s::{KubernetesWorkloadManager, connect};
+
+use super::ManagerOptions;
+
+/// Makes the manager of the cluster that the kubeconfig, or the pod's service account, leads to.
+#[derive(Debug)]
+pub(super) struct KubernetesFactory;
+
+#[async_trait]
+impl ManagerFactory for KubernetesFactory {
+    fn environment_prefix(&self) -> Option<&str> {
+        None
+    }
+
+    fn check(&self, options: &Value) -> Result<()> {
+        ManagerOptions::parse(options)?.check()
+    }
+
+    async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
+        let options = ManagerOptions::parse(options)?;
+        let images = options.images()?;
+        let client = connect(&options.credentials()).await?;
+        Ok(Arc::new(KubernetesWorkloadManager::new(client, options.kubernetes, images).await?))
+    }
+}
