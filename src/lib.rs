@@ -20,9 +20,10 @@
 //! # }).unwrap();
 //! ```
 
-mod launcher;
+mod admission;
 #[cfg(feature = "local")]
 pub mod local;
+mod server;
 mod setup;
 mod sources;
 
@@ -33,7 +34,8 @@ pub use wm_core::{
 };
 
 pub use crate::{
-    launcher::{Launcher, LauncherSettings, RunHandle},
+    admission::{Launcher, LauncherSettings, RunHandle},
+    server::{RunnerCall, ServerInterface, SnapshotImages},
     setup::{Configuration, Setup, from_env},
     sources::{AWS, KUBERNETES, LOCAL, registry},
 };

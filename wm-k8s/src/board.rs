@@ -5,8 +5,9 @@ use std::{
     sync::Mutex,
 };
 
+use jiff::Timestamp;
 use tokio::sync::watch;
-use wm_core::{Outcome, Reason, RunFilter, RunStatus, Verdict, WorkloadId};
+use wm_core::{Outcome, Reason, RunFilter, RunId, RunStatus, Verdict, WorkloadId};
 
 use crate::{
     status::status,
@@ -198,10 +199,10 @@ impl Board {
     /// The runs that pass a filter, oldest first.
     pub(crate) fn list(&self, filter: &RunFilter) -> Vec<RunStatus> {
         let runs = self.lock();
-        let mut found: Vec<_> = runs.values().filter(|run| !run.gone).filter_map(Run::status).collect();
-        found.retain(|status| passes(status, filter));
-        found.sort_by(|a, b| (a.created, &a.run).cmp(&(b.created, &b.run)));
-        found
+        let mut present: Vec<_> = runs.values().filter(|run| !run.gone && run.job.is_some()).collect();
+        present.sort_by(|a, b| a.job.as_ref().map(order).cmp(&b.job.as_ref().map(order)));
+        let found = present.into_iter().filter_map(Run::status);
+        found.filter(|status| passes(status, filter)).collect()
     }
 
     /// Hears of each change of a run, from now on.
@@ -225,8 +226,9 @@ impl Board {
     }
 }
 
-pub(crate) fn order(job: &JobView) -> (Option<jiff::Timestamp>, &wm_core::RunId) {
-    (job.created, &job.run)
+/// Oldest first: by the cluster's clock, and within its whole seconds by the submitters'.
+pub(crate) fn order(job: &JobView) -> (Option<Timestamp>, Option<Timestamp>, &RunId) {
+    (job.created, job.submitted, &job.run)
 }
 
 pub(crate) fn passes(status: &RunStatus, filter: &RunFilter) -> bool {

@@ -109,7 +109,7 @@ pub fn render(request: &RunRequest, settings: &KubernetesSettings) -> Result<Vec
     let run = RunId { workload: request.workload.id().clone(), kind: request.workload.kind(), attempt };
     let restriction =
         Restriction::of(settings.pod_security, settings.pod_security == PodSecurity::Restricted);
-    let manifests = manifest::job(request, &run, settings, restriction, SecretMode::Reference, &[])?;
+    let manifests = manifest::job(request, &run, settings, restriction, SecretMode::Reference, &[], None)?;
     let mut objects = vec![manifests.job];
     if manifests.has_secret {
         let mut secret = manifest::secret(request, &run, &settings.namespace, "(the uid of the Job)");

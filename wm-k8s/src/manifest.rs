@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use wm_core::{Error, ErrorKind, Result, RunId, RunRequest};
 
@@ -45,6 +46,7 @@ pub(crate) fn job(
     restriction: Restriction,
     secrets: SecretMode,
     messages: &[Message],
+    submitted: Option<Timestamp>,
 ) -> Result<Manifests> {
     let workload = &request.workload;
     let name = names::job(run);
@@ -116,8 +118,13 @@ pub(crate) fn job(
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(settings.namespace));
     metadata.insert("labels".to_owned(), json!(names::job_labels(run, workload)));
+    let mut annotations = Map::new();
+    set(&mut annotations, names::SUBMITTED, submitted.map(|time| time.to_string()).as_ref());
     if !messages.is_empty() {
-        metadata.insert("annotations".to_owned(), json!({ names::MESSAGES: messages::encode(messages) }));
+        annotations.insert(names::MESSAGES.to_owned(), json!(messages::encode(messages)));
+    }
+    if !annotations.is_empty() {
+        metadata.insert("annotations".to_owned(), json!(annotations));
     }
     let job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
     check_size(&job, &name)?;

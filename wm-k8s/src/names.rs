@@ -18,6 +18,9 @@ pub(crate) const SPEC: &str = "workload-manager/spec";
 /// The messages of the server and the manager, as JSON.
 pub(crate) const MESSAGES: &str = "workload-manager/messages";
 
+/// When the run was submitted, finer than the whole seconds that a creation timestamp has: it orders attempts.
+pub(crate) const SUBMITTED: &str = "workload-manager/submitted";
+
 /// The container that runs the workload.
 pub(crate) const CONTAINER: &str = "main";
 

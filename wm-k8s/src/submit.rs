@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::api::PropagationPolicy;
 use serde_json::Value;
 use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, Submission};
@@ -107,7 +108,15 @@ impl Shared {
     async fn create(&self, request: &RunRequest, run: &RunId, secrets: SecretMode) -> Result<Created> {
         let messages = self.unplaced(&run.workload);
         let restriction = self.restriction().await;
-        let manifests = manifest::job(request, run, &self.settings, restriction, secrets, &messages)?;
+        let manifests = manifest::job(
+            request,
+            run,
+            &self.settings,
+            restriction,
+            secrets,
+            &messages,
+            Some(Timestamp::now()),
+        )?;
         let name = names::job(run);
         for _ in 0..GONE_TRIES {
             match self.api.create_job(&manifests.job).await {

@@ -78,6 +78,8 @@ pub(crate) struct JobView {
     pub(crate) aliases: Vec<WorkloadId>,
     pub(crate) fingerprint: String,
     pub(crate) created: Option<Timestamp>,
+    /// When it was submitted, by the clock of whoever did.
+    pub(crate) submitted: Option<Timestamp>,
     pub(crate) completed: Option<Timestamp>,
     pub(crate) image: Option<String>,
     pub(crate) suspended: bool,
@@ -96,6 +98,7 @@ impl JobView {
     /// Reads a Job; `None` for one that is not ours.
     pub(crate) fn new(job: &JobObject) -> Option<Self> {
         let labels = job.metadata.labels.as_ref()?;
+        let annotations = job.metadata.annotations.as_ref();
         let container =
             job.spec.template.spec.containers.iter().flatten().find(|c| c.name == names::CONTAINER);
         Some(Self {
@@ -106,6 +109,7 @@ impl JobView {
             aliases: names::aliases_of(labels),
             fingerprint: labels.get(names::SPEC).cloned().unwrap_or_default(),
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            submitted: annotations.and_then(|all| all.get(names::SUBMITTED)?.parse().ok()),
             completed: job.status.completion_time,
             image: container.and_then(|container| container.image.clone()),
             suspended: job.spec.suspend,

@@ -1,0 +1,7 @@
+//! The command `wm`: run a workload, and see what became of it.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,5 @@
+//! Whole flows on the embedded cluster.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
+
+mod golden;
+mod zenml_calls;
