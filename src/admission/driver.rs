@@ -91,22 +91,26 @@ async fn live(
     let id = workload.id().clone();
     let submission = submit(core, *workload, &place).await?;
     let new = submission.run.clone();
-    let (place, phase) = match place {
+    let place = match place {
+        // It runs already, from before a crash: it counts, slot or not.
         Place::Line(waiting) if submission.adopted && !is_held(core, &new).await? => {
-            (Place::Slot(waiting.promote().await), Phase::Pending)
+            Place::Slot(waiting.promote().await)
         }
-        Place::Line(waiting) => (Place::Line(waiting), Phase::Held),
-        Place::Slot(slot) => (Place::Slot(slot), Phase::Pending),
+        place => place,
     };
+    let is_held = matches!(place, Place::Line(_));
     run.progress.send_modify(|progress| {
         progress.run = Some(new.clone());
-        progress.status = Some(Arc::new(RunStatus::new(new.clone(), phase)));
+        progress.status = is_held.then(|| Arc::new(RunStatus::new(new.clone(), Phase::Held)));
     });
     let driven = Driven::new(core, new);
     accept(accepted);
     let _slot = match place {
         // Another task has a slot for the same run.
-        _ if driven.is_second => None,
+        place if driven.is_second => {
+            drop(place);
+            None
+        }
         Place::Slot(slot) => {
             // It may be held from before: another server's, or one from before a crash.
             if submission.adopted {

@@ -88,7 +88,7 @@ impl RunHandle {
         self.core.slots.position(self.run.ticket?)
     }
 
-    /// Where the run is now; `None` as [`run`](Self::run) is.
+    /// Where the run is now; `None` until the backend has told.
     pub fn status(&self) -> Option<RunStatus> {
         let progress = self.run.progress.borrow().clone();
         let status = progress.status?;

@@ -40,7 +40,7 @@ impl CancelArguments {
         }
         if output.is_json() {
             let key = if has_ended { "ended" } else { "cancelled" };
-            output.object(&json!({ key: found.run, "phase": found.phase }))?;
+            output::object(&json!({ key: found.run, "phase": found.phase }))?;
         } else if has_ended {
             output.note(&format!("{} has ended before: {}", found.run, found.phase))?;
         } else {

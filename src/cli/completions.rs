@@ -28,7 +28,7 @@ impl CompletionsArguments {
         clap_complete::generate(self.shell, &mut CommandLine::command(), "wm", &mut script);
         let script = String::from_utf8_lossy(&script);
         if output.is_json() {
-            output.object(&json!({ "shell": self.shell.to_string(), "script": script }))?;
+            output::object(&json!({ "shell": self.shell.to_string(), "script": script }))?;
         } else {
             output::text(&script)?;
         }

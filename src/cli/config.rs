@@ -30,7 +30,7 @@ impl ConfigArguments {
         let effective = configuration.settings.effective();
         if output.is_json() {
             for value in effective {
-                output.object(&json!({ "setting": value }))?;
+                output::object(&json!({ "setting": value }))?;
             }
         } else {
             output::text(&text(&effective))?;

@@ -32,7 +32,7 @@ impl DeleteArguments {
         }
         manager.delete(&self.id).await?;
         if output.is_json() {
-            output.object(&json!({ "deleted": self.id }))?;
+            output::object(&json!({ "deleted": self.id }))?;
         } else {
             output::text(&format!("{}\n", self.id))?;
         }

@@ -8,7 +8,7 @@ use wm_core::{Error, ErrorKind};
 
 use super::{
     exit,
-    output::{Output, error_line},
+    output::{self, Output, error_line},
 };
 
 /// What a command returns: its exit code, or why there is no better one.
@@ -65,14 +65,14 @@ impl Failure {
     pub(crate) fn report(self, output: Output) -> u8 {
         let told = match &self.cause {
             Cause::NoReader => Ok(()),
-            Cause::Error(error) if output.is_json() => output.object(&json!({ "error": {
+            Cause::Error(error) if output.is_json() => output::object(&json!({ "error": {
                 "kind": error.kind(),
                 "message": error.message(),
                 "context": error.context().collect::<std::collections::BTreeMap<_, _>>(),
                 "causes": causes(error),
                 "advice": self.advice_for(error),
             }})),
-            Cause::Problems(problems) if output.is_json() => tell_problems(problems, output),
+            Cause::Problems(problems) if output.is_json() => tell_problems(problems),
             Cause::Error(error) => {
                 error_line(format_args!("{}", self.text(error)));
                 Ok(())
@@ -106,9 +106,9 @@ impl Failure {
 const MEND: &str =
     "mend these variables; docs/configuration.md describes all, `wm config` shows what is in effect";
 
-fn tell_problems(problems: &Problems, output: Output) -> io::Result<()> {
-    problems.iter().try_for_each(|problem| output.object(&json!({ "problem": problem })))?;
-    output.object(&json!({ "error": {
+fn tell_problems(problems: &Problems) -> io::Result<()> {
+    problems.iter().try_for_each(|problem| output::object(&json!({ "problem": problem })))?;
+    output::object(&json!({ "error": {
         "kind": ErrorKind::InvalidConfig,
         "message": format!("the configuration has {} problem(s)", problems.len()),
         "context": {},

@@ -66,8 +66,9 @@ impl LocalArguments {
 fn tell(server: &LocalServer, output: Output) -> std::io::Result<()> {
     let kubeconfig = server.kubeconfig_path().display();
     if output.is_json() {
-        return output
-            .object(&json!({ "local": { "url": server.url(), "kubeconfig": kubeconfig.to_string() } }));
+        return output::object(
+            &json!({ "local": { "url": server.url(), "kubeconfig": kubeconfig.to_string() } }),
+        );
     }
     output::text(&format!(
         "\

@@ -58,7 +58,7 @@ struct CommandLine {
     #[arg(long, global = true)]
     json: bool,
 
-    /// Tell on stderr what is done; twice, also each request. RUST_LOG wins over it
+    /// Tell on stderr what is done; twice, also each request. `RUST_LOG` wins over it
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
@@ -124,7 +124,7 @@ fn refused(error: &clap::Error) -> ExitCode {
     let wants_json = is_json(env::args_os().skip(1));
     // Whether somebody reads it or not, the exit code is the same.
     let _unread = if wants_json && error.use_stderr() {
-        Output::new(true).object(&json!({ "error": {
+        output::object(&json!({ "error": {
             "kind": ErrorKind::InvalidRequest,
             "message": error.to_string().trim_end(),
             "context": {},

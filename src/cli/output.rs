@@ -24,13 +24,6 @@ impl Output {
         self.json
     }
 
-    /// Writes a line of JSON to stdout.
-    pub(crate) fn object(self, object: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_string(object)?;
-        line.push('\n');
-        text(&line)
-    }
-
     /// Writes objects to stdout, or what `render` makes of them.
     pub(crate) fn list<T: Serialize>(
         self,
@@ -38,7 +31,7 @@ impl Output {
         render: impl FnOnce(&[T]) -> String,
     ) -> io::Result<()> {
         if self.json {
-            return objects.iter().try_for_each(|object| self.object(object));
+            return objects.iter().try_for_each(|object| self::object(object));
         }
         text(&render(objects))
     }
@@ -46,7 +39,7 @@ impl Output {
     /// Tells a person something beside the result, on stderr; a program on stdout, like all the rest.
     pub(crate) fn note(self, text: &str) -> io::Result<()> {
         if self.json {
-            return self.object(&json!({ "note": text }));
+            return object(&json!({ "note": text }));
         }
         error_line(format_args!("{text}"));
         Ok(())
@@ -91,6 +84,13 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Writes a line of JSON to stdout.
+pub(crate) fn object(object: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_string(object)?;
+    line.push('\n');
+    text(&line)
 }
 
 /// Writes a line to stderr. If nobody can read it, there is nobody to tell that either.

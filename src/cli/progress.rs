@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use workload_manager::{LogRecord, RunStatus};
 
-use super::output::{Output, error_line};
+use super::output::{self, Output, error_line};
 
 const TICK: Duration = Duration::from_millis(120);
 
@@ -46,7 +46,7 @@ impl Progress {
     pub(crate) fn status(&self, status: &RunStatus) -> io::Result<()> {
         if self.output.is_json() {
             let object = json!({ "phase": status.phase, "detail": status.detail, "run": status.run });
-            return self.output.object(&object);
+            return output::object(&object);
         }
         if status.phase.is_terminal() {
             return Ok(());

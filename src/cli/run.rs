@@ -151,7 +151,7 @@ impl Place {
 fn tell(end: &End, place: Place, output: Output) -> CommandResult {
     let code = exit::of_verdict(&end.verdict);
     if output.is_json() {
-        output.object(&json!({ "verdict": end.verdict, "run": end.run, "exit_code": code }))?;
+        output::object(&json!({ "verdict": end.verdict, "run": end.run, "exit_code": code }))?;
         return Ok(code);
     }
     let evidence = if end.log_shown { Evidence::LogShown } else { Evidence::Whole };
@@ -166,7 +166,7 @@ fn tell(end: &End, place: Place, output: Output) -> CommandResult {
 
 fn detached(id: &WorkloadId, handle: &RunHandle, output: Output) -> CommandResult {
     if output.is_json() {
-        output.object(&json!({ "run": handle.run(), "workload": id }))?;
+        output::object(&json!({ "run": handle.run(), "workload": id }))?;
     } else {
         output::text(&format!("{id}\n"))?;
         output.note(&format!("the run goes on: wm logs -f {id}; wm status {id}; wm cancel {id}"))?;

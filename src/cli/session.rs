@@ -9,7 +9,10 @@ use workload_manager::{
     WorkloadManager, WorkloadManagerExt as _, local,
 };
 
-use super::{failure::Failure, output::Output};
+use super::{
+    failure::Failure,
+    output::{self, Output},
+};
 
 /// Loads the configuration of the process's environment.
 pub(crate) fn load() -> Result<Configuration, Failure> {
@@ -20,7 +23,7 @@ pub(crate) fn load() -> Result<Configuration, Failure> {
 pub(crate) fn tell_warnings(configuration: &Configuration, output: Output) -> Result<(), Failure> {
     for warning in &configuration.warnings {
         if output.is_json() {
-            output.object(&serde_json::json!({ "warning": warning }))?;
+            output::object(&serde_json::json!({ "warning": warning }))?;
         } else {
             output.note(&format!("warning: {warning}"))?;
         }

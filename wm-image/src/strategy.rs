@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use wm_core::{Capabilities, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ResolvedImage, Result};
+use wm_core::{
+    Capabilities, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ResolvedImage, Result,
+};
 
 /// Starts each runner from the image that its snapshot was built with, unchanged.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the shared watches have seen of all runs: the one place that followers look at.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Mutex,
 };
 
@@ -14,10 +14,15 @@ use crate::{
     view::{JobView, PodView},
 };
 
+/// How many deleted Jobs are remembered: more than can be deleted between a POST and its answer.
+const MOST_DELETED: usize = 1024;
+
 /// All runs, by the name of their Job.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     runs: Mutex<HashMap<String, Run>>,
+    /// The UIDs of the Jobs that were deleted last, so that none of them comes back by an answer that was late.
+    deleted: Mutex<VecDeque<String>>,
     synced: watch::Sender<Synced>,
 }
 
@@ -106,7 +111,26 @@ impl Board {
         run.notify();
     }
 
+    /// Adds a Job that we made, unless the watch was faster: whoever asks next must find it.
+    pub(crate) fn add_job(&self, job: JobView) {
+        let is_deleted = self.deleted().contains(&job.uid);
+        let known = self
+            .lock()
+            .get(&job.name)
+            .is_some_and(|run| run.job.as_ref().is_some_and(|old| old.uid == job.uid));
+        if !is_deleted && !known {
+            self.put_job(job);
+        }
+    }
+
     pub(crate) fn remove_job(&self, name: &str, last: Option<JobView>) {
+        if let Some(last) = &last {
+            let mut deleted = self.deleted();
+            deleted.push_back(last.uid.clone());
+            if deleted.len() > MOST_DELETED {
+                deleted.pop_front();
+            }
+        }
         let mut runs = self.lock();
         let Some(run) = runs.get_mut(name) else { return };
         if last.is_some() {
@@ -218,6 +242,10 @@ impl Board {
         if runs.get(job).is_some_and(Run::is_needless) {
             runs.remove(job);
         }
+    }
+
+    fn deleted(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+        self.deleted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Run>> {

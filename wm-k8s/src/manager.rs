@@ -200,7 +200,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
         let message = Message::now(message);
         if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
             self.shared.follow().await;
-            if let Some(job) = self.shared.jobs_of(workload).await?.last() {
+            if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
                 return self.annotate(job, &message).await;
             }
         }

@@ -93,10 +93,17 @@ impl Shared {
             .await
     }
 
-    /// The Jobs that answer to an id, oldest first.
+    /// The Jobs that answer to an id, oldest first, as far as the watch has seen them: no request while it runs.
+    pub(crate) async fn known_jobs_of(&self, id: &WorkloadId) -> Result<Vec<JobView>> {
+        if self.follows() { Ok(self.board.jobs_of(id)) } else { self.jobs_of(id).await }
+    }
+
+    /// The Jobs that answer to an id, oldest first. The cluster is asked before the answer is none, since another
+    /// manager may have made one a moment ago.
     pub(crate) async fn jobs_of(&self, id: &WorkloadId) -> Result<Vec<JobView>> {
-        if self.follows() {
-            return Ok(self.board.jobs_of(id));
+        let known = if self.follows() { self.board.jobs_of(id) } else { Vec::new() };
+        if !known.is_empty() {
+            return Ok(known);
         }
         let selector = format!("{},{}", names::RUNNERS, names::answers_to(id));
         let jobs = self.api.jobs_with(&selector).await;

@@ -62,7 +62,7 @@ impl Shared {
     ) -> Result<Submission> {
         if self.rights.list_jobs {
             // Earlier attempts may be gone, so the first free name tells nothing: ask for the last.
-            let jobs = self.jobs_of(&run.workload).await?;
+            let jobs = self.known_jobs_of(&run.workload).await?;
             let own = jobs.iter().filter(|job| job.run.workload == run.workload);
             if let Some(last) = own.max_by_key(|job| job.run.attempt) {
                 if !self.has_ended(last).await? {
@@ -123,6 +123,7 @@ impl Shared {
                 Ok(made) => {
                     let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
                     self.check_kept(&manifests.job, &made, &name, &uid).await?;
+                    self.remember(made);
                     self.placed(&run.workload, messages.len());
                     return Ok(Created::Ours(uid));
                 }
@@ -145,6 +146,14 @@ impl Shared {
             "a Job of this name has been in deletion for minutes; see what holds it: kubectl describe job",
         )
         .with_context("job", name))
+    }
+
+    /// Shows a new Job to those who ask before the watch has it.
+    fn remember(&self, made: Value) {
+        let job = serde_json::from_value::<JobObject>(made).ok();
+        if let Some(job) = job.as_ref().and_then(JobView::new).filter(|_| self.follows()) {
+            self.board.add_job(job);
+        }
     }
 
     async fn taken(&self, name: &str) -> Result<Option<JobView>> {
