@@ -20,7 +20,7 @@
 //! # }).unwrap();
 //! ```
 
-mod admission;
+mod launcher;
 #[cfg(feature = "local")]
 pub mod local;
 mod server;
@@ -34,7 +34,7 @@ pub use wm_core::{
 };
 
 pub use crate::{
-    admission::{Launcher, LauncherSettings, RunHandle},
+    launcher::{Launcher, LauncherSettings, RunHandle},
     server::{RunnerCall, ServerInterface, SnapshotImages},
     setup::{Configuration, Setup, from_env},
     sources::{AWS, KUBERNETES, LOCAL, registry},

@@ -59,7 +59,7 @@ fn repository(name: &str) -> &str {
 
 fn is_component(component: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = component.as_bytes();
     ends(bytes.first())
         && ends(bytes.last())
@@ -119,14 +119,16 @@ mod tests {
 
     #[test]
     fn malformed_references_are_refused() {
-        for reference in ["", "a b", "busybox:", "busybox:-x", "busybox@sha256:12", "/busybox", "a//b", "-a"] {
+        for reference in ["", "a b", "busybox:", "busybox:-x", "busybox@sha256:12", "/busybox", "a//b", "-a"]
+        {
             assert!(Image::parse(reference).is_err(), "{reference:?}");
         }
     }
 
     #[test]
     fn ordinary_references_are_accepted() {
-        for reference in ["busybox", "localhost/busybox", "localhost:5000/a/b_c/d__e/f-g:V1.2-x_y", "a.b/c:1"] {
+        for reference in ["busybox", "localhost/busybox", "localhost:5000/a/b_c/d__e/f-g:V1.2-x_y", "a.b/c:1"]
+        {
             assert!(Image::parse(reference).is_ok(), "{reference:?}");
         }
     }

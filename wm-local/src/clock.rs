@@ -3,6 +3,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::timestamp;
+
 /// Where the time of day comes from.
 ///
 /// The system's clock, or, for tests that pause tokio's time, one that runs with tokio's, so that a
@@ -27,16 +29,11 @@ impl Clock {
 
     /// The time as Kubernetes writes most times: whole seconds.
     pub(crate) fn seconds(&self) -> String {
-        seconds(self.now())
+        timestamp::seconds(self.now())
     }
 }
 
-/// `2026-11-23T22:10:04Z`
-pub(crate) fn seconds(timestamp: Timestamp) -> String {
-    timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// How long it is from now until `timestamp`; zero if that has passed.
-pub(crate) fn until(now: Timestamp, timestamp: Timestamp) -> Duration {
-    Duration::try_from(timestamp.duration_since(now)).unwrap_or_default()
+/// How long it is from `now` until `then`; zero if that has passed.
+pub(crate) fn until(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or_default()
 }

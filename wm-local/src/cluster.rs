@@ -1,0 +1,160 @@
+//! The cluster: store, node, controllers and API server, started and ended together.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    api::{Api, Server, Token, populate},
+    clock::Clock,
+    controller::ControllerOptions,
+    kubeconfig::kubeconfig,
+    node::Node,
+    store::Store,
+};
+
+/// What a cluster is like. `ClusterOptions::default()` is a cluster on a free port of the loopback interface, with the
+/// namespace `default` and its files in a temporary directory.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClusterOptions {
+    /// Where the logs and the home directories of the pods are kept. A temporary directory if there is none, which
+    /// goes with the cluster.
+    pub directory: Option<PathBuf>,
+    /// Where the API server listens. Whoever can reach it and has the token can run processes as this user.
+    pub address: SocketAddr,
+    /// The namespaces, each with the service account `default`. The first one is the kubeconfig's.
+    pub namespaces: Vec<String>,
+    /// Further service accounts, as pairs of namespace and name. A namespace that is not there is made.
+    pub service_accounts: Vec<(String, String)>,
+    /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
+    pub job_sync_delay: Duration,
+    /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
+    pub job_backoff: Duration,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        let controller = ControllerOptions::default();
+        Self {
+            directory: None,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            namespaces: vec!["default".to_owned()],
+            service_accounts: Vec::new(),
+            job_sync_delay: controller.job_sync_delay,
+            job_backoff: controller.job_backoff,
+        }
+    }
+}
+
+/// Why a cluster could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The directory of the pods could not be made.
+    #[error("the cluster's directory {path} could not be made")]
+    Directory {
+        /// The directory, or the one in which a temporary one was to be made.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address could not be listened on.
+    #[error("the cluster could not listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A namespace or service account has a name that Kubernetes does not allow.
+    #[error("{0}")]
+    InvalidName(String),
+}
+
+/// A running cluster. Dropping it kills its pods at once; [`Cluster::shutdown`] lets them end.
+pub struct Cluster {
+    url: String,
+    namespace: String,
+    api: Arc<Api>,
+    // Dropped in this order: no request comes in any more, the pods end, their files go.
+    server: Server,
+    node: Arc<Node>,
+    _directory: Option<TempDir>,
+}
+
+impl Cluster {
+    /// Starts a cluster. It must be called within a tokio runtime, on which the cluster runs.
+    pub async fn start(options: ClusterOptions) -> Result<Self, StartError> {
+        let (directory, temporary) = directory(options.directory).await?;
+        let store = Store::new();
+        populate(&store, &options.namespaces, &options.service_accounts)
+            .map_err(|error| StartError::InvalidName(error.message))?;
+        let controller =
+            ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
+        let node = Arc::new(Node::start(store.clone(), directory, Clock::default(), controller));
+        let api = Arc::new(Api { store, node: Arc::clone(&node), token: Token::random() });
+        let server = Server::start(options.address, Arc::clone(&api))
+            .await
+            .map_err(|source| StartError::Listen { address: options.address, source })?;
+        let url = format!("http://{}", server.address());
+        let namespace = options.namespaces.into_iter().next().unwrap_or_else(|| "default".to_owned());
+        Ok(Self { url, namespace, api, server, node, _directory: temporary })
+    }
+
+    /// The address of the API server, such as `http://127.0.0.1:41273`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The bearer token that opens the API. It is a secret: who has it can run processes as this user.
+    pub fn token(&self) -> &str {
+        self.api.token.as_str()
+    }
+
+    /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.
+    pub fn kubeconfig(&self) -> String {
+        kubeconfig(self.server.address(), self.token(), &self.namespace)
+    }
+
+    /// Ends the cluster: closes the API, asks all pods to end, and kills those that do not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future kills the pods at once.
+    pub async fn shutdown(self) {
+        let Self { server, api, node, _directory, .. } = self;
+        // Closed connections give back their share of the node only when their tasks have ended.
+        server.shutdown().await;
+        drop(api);
+        if let Some(node) = Arc::into_inner(node) {
+            node.shutdown().await;
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cluster").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+async fn directory(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartError> {
+    if let Some(path) = wanted {
+        return match tokio::fs::create_dir_all(&path).await {
+            Ok(()) => Ok((path, None)),
+            Err(source) => Err(StartError::Directory { path, source }),
+        };
+    }
+    let made = tempfile::Builder::new().prefix("workload-manager-").tempdir();
+    match made {
+        Ok(directory) => Ok((directory.path().to_owned(), Some(directory))),
+        Err(source) => Err(StartError::Directory { path: std::env::temp_dir(), source }),
+    }
+}

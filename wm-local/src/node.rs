@@ -1,0 +1,121 @@
+//! The node: runs each pod as processes of this machine and keeps what they print.
+
+mod agent;
+mod base64;
+mod command;
+mod container;
+mod directories;
+mod environment;
+mod expansion;
+mod halt;
+mod image;
+mod log;
+mod logs;
+mod pod;
+mod process;
+mod status;
+mod unsupported;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use tokio::{sync::broadcast, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::{agent::Agent, directories::Directories, logs::Logs, process::Groups};
+pub(crate) use self::{base64::decode as decode_base64, log::LogOptions};
+use crate::{
+    clock::Clock,
+    controller::{ControllerOptions, Controllers},
+    recorder::Recorder,
+    store::{Key, Store},
+};
+
+/// The one node of the cluster.
+pub(crate) const NODE_NAME: &str = "local";
+
+/// How many changes of Secrets and `ConfigMap`s a waiting container may be behind before it just looks again.
+const CONFIG_CHANGES: usize = 256;
+
+/// The node and the controllers. Dropping it kills every process; [`Node::shutdown`] lets them end.
+pub(crate) struct Node {
+    shared: Arc<Shared>,
+    agent: JoinSet<()>,
+    stopping: CancellationToken,
+    _controllers: Controllers,
+}
+
+/// What the workers of all pods share.
+pub(crate) struct Shared {
+    store: Store,
+    recorder: Recorder,
+    clock: Clock,
+    directories: Directories,
+    groups: Groups,
+    logs: Logs,
+    config_changes: broadcast::Sender<Key>,
+}
+
+impl Node {
+    /// Starts the node and the controllers. The files of its pods are kept below `directory`.
+    pub(crate) fn start(store: Store, directory: PathBuf, clock: Clock, options: ControllerOptions) -> Self {
+        process::allow_many_files();
+        let recorder = Recorder::new(store.clone(), clock);
+        let controllers = Controllers::start(&store, &recorder, clock, options);
+        let shared = Arc::new(Shared {
+            store,
+            recorder,
+            clock,
+            directories: Directories::new(directory),
+            groups: Groups::default(),
+            logs: Logs::default(),
+            config_changes: broadcast::Sender::new(CONFIG_CHANGES),
+        });
+        let stopping = CancellationToken::new();
+        let mut agent = JoinSet::new();
+        agent.spawn(Agent::new(Arc::clone(&shared)).run(stopping.clone()));
+        Self { shared, agent, stopping, _controllers: controllers }
+    }
+
+    /// Ends every pod: asks its processes to end, and kills those that don't within two seconds.
+    pub(crate) async fn shutdown(mut self) {
+        self.stopping.cancel();
+        while self.agent.join_next().await.is_some() {}
+    }
+
+    /// The log of a container, from its first run or the last one. A log that is not there is told of in the
+    /// stream itself, as a kubelet does.
+    pub(crate) fn logs(
+        &self,
+        pod_uid: &str,
+        container: &str,
+        previous: bool,
+        options: LogOptions,
+    ) -> BoxStream<'static, io::Result<Bytes>> {
+        let Some(handle) = self.shared.logs.find(pod_uid, container, previous) else {
+            let text = format!("unable to retrieve container logs for process://{pod_uid}/{container}");
+            return stream::once(async { Ok(text.into()) }).boxed();
+        };
+        log::read(handle, options, self.shared.clock.now()).boxed()
+    }
+}
+
+impl fmt::Debug for Node {
+    /// Nothing of the store, which has secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shared.groups.close();
+    }
+}

@@ -1,0 +1,174 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use tokio::{fs::File, io::AsyncWriteExt as _, net::unix::pipe::Receiver, sync::watch};
+use tracing::warn;
+
+use super::frame::Framer;
+use crate::clock::Clock;
+
+/// How much of a flood is taken before the other stream and the file get their turn.
+const BURST: usize = 64 * 1024;
+
+/// No pipe holds more, so that draining one ends even if a process goes on writing.
+const LARGEST_PIPE: usize = 1024 * 1024;
+
+/// How far a log file has come. The length always is at the end of a line of the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) length: u64,
+    pub(super) is_complete: bool,
+}
+
+/// Names a log file for its readers. They may outlive the writer, and the file.
+#[derive(Clone, Debug)]
+pub(crate) struct LogHandle {
+    pub(super) path: Arc<Path>,
+    pub(super) progress: watch::Receiver<Progress>,
+}
+
+/// The one writer of a log file. Dropping it completes the log: followers end.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    file: File,
+    stamps: Stamps,
+    length: u64,
+    progress: watch::Sender<Progress>,
+}
+
+impl LogWriter {
+    pub(crate) async fn create(path: PathBuf, clock: Clock) -> io::Result<(Self, LogHandle)> {
+        let file = File::create(&path).await?;
+        let (progress, receiver) = watch::channel(Progress::default());
+        let stamps = Stamps { clock, last: Timestamp::UNIX_EPOCH };
+        let handle = LogHandle { path: path.into(), progress: receiver };
+        Ok((Self { file, stamps, length: 0, progress }, handle))
+    }
+
+    /// Copies both streams until `ended` resolves, then what is left in the pipes.
+    ///
+    /// It does not wait for the pipes to be closed: a process that left its group may hold them for ever.
+    pub(crate) async fn copy(&mut self, stdout: Receiver, stderr: Receiver, ended: impl Future<Output = ()>) {
+        let mut stdout = Source::new(stdout, "stdout");
+        let mut stderr = Source::new(stderr, "stderr");
+        let mut ended = std::pin::pin!(ended);
+        loop {
+            let mut out = Vec::new();
+            tokio::select! {
+                () = &mut ended => break,
+                () = stdout.readable(), if stdout.is_open => stdout.take(&mut self.stamps, &mut out),
+                () = stderr.readable(), if stderr.is_open => stderr.take(&mut self.stamps, &mut out),
+            }
+            self.append(&out).await;
+        }
+        for mut source in [stdout, stderr] {
+            let mut out = Vec::new();
+            source.drain(&mut self.stamps, &mut out);
+            self.append(&out).await;
+        }
+    }
+
+    /// Appends a line of the runtime's own, as a container writes one to stderr.
+    pub(crate) async fn line(&mut self, text: &str) {
+        let (mut framer, mut out) = (Framer::new("stderr"), Vec::new());
+        framer.push(format!("{text}\n").as_bytes(), || self.stamps.next(), &mut out);
+        self.append(&out).await;
+    }
+
+    async fn append(&mut self, out: &[u8]) {
+        if out.is_empty() {
+            return;
+        }
+        let written = match self.file.write_all(out).await {
+            Ok(()) => self.file.flush().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // As on a real node with a full disk: the container runs on, its output is lost.
+            warn!(%error, "Log file can't be written");
+            return;
+        }
+        self.length += out.len() as u64;
+        self.progress.send_modify(|progress| progress.length = self.length);
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        self.progress.send_modify(|progress| progress.is_complete = true);
+    }
+}
+
+/// Times that strictly increase, so that a reader can resume after the last line it saw.
+#[derive(Debug)]
+struct Stamps {
+    clock: Clock,
+    last: Timestamp,
+}
+
+impl Stamps {
+    fn next(&mut self) -> Timestamp {
+        let after_last = self.last.checked_add(jiff::Span::new().nanoseconds(1)).unwrap_or(self.last);
+        self.last = self.clock.now().max(after_last);
+        self.last
+    }
+}
+
+/// The reading end of one stream.
+struct Source {
+    pipe: Receiver,
+    framer: Framer,
+    is_open: bool,
+}
+
+impl Source {
+    fn new(pipe: Receiver, stream: &'static str) -> Self {
+        Self { pipe, framer: Framer::new(stream), is_open: true }
+    }
+
+    async fn readable(&self) {
+        if self.pipe.readable().await.is_err() {
+            // Only a runtime that shuts down gets here, and then nothing is read any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes what the pipe holds, at most about `BURST`, without waiting.
+    fn take(&mut self, stamps: &mut Stamps, out: &mut Vec<u8>) {
+        let mut buffer = [0; 8 * 1024];
+        let mut taken = 0;
+        while self.is_open && taken < BURST {
+            match self.pipe.try_read(&mut buffer) {
+                Ok(0) => self.is_open = false,
+                Ok(count) => {
+                    taken += count;
+                    self.framer.push(&buffer[..count], || stamps.next(), out);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.is_open = false,
+            }
+        }
+    }
+
+    /// Takes the rest, past tokio, whose knowledge of what is readable may lag behind the end of the process.
+    fn drain(&mut self, stamps: &mut Stamps, out: &mut Vec<u8>) {
+        let mut buffer = [0; 8 * 1024];
+        let mut taken = 0;
+        while taken < LARGEST_PIPE {
+            match rustix::io::read(&self.pipe, &mut buffer) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    taken += count;
+                    self.framer.push(&buffer[..count], || stamps.next(), out);
+                }
+            }
+        }
+        self.framer.finish(|| stamps.next(), out);
+    }
+}

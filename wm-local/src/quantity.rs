@@ -1,0 +1,128 @@
+//! Quantities such as `100m`, `0.5`, `1e3`, `400Mi`: exact, in billionths.
+
+/// A quantity. Finer than a billionth is rounded up, as Kubernetes does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Quantity {
+    nanos: i128,
+}
+
+const NANOS: i128 = 1_000_000_000;
+
+const MALFORMED: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+impl Quantity {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Self::parts(text).ok_or_else(|| MALFORMED.to_owned())
+    }
+
+    pub(crate) fn is_negative(self) -> bool {
+        self.nanos < 0
+    }
+
+    pub(crate) fn is_integer(self) -> bool {
+        self.nanos % NANOS == 0
+    }
+
+    fn parts(text: &str) -> Option<Self> {
+        let (negative, rest) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let end = rest.find(|character: char| !character.is_ascii_digit() && character != '.');
+        let (number, suffix) = rest.split_at(end.unwrap_or(rest.len()));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return None;
+        }
+        // As a fraction of two integers; what is beyond their range saturates, as in Kubernetes.
+        let digits: i128 = format!("0{whole}{fraction}").parse().unwrap_or(i128::MAX);
+        let (factor, mut exponent) = scale(suffix)?;
+        exponent -= i32::try_from(fraction.len()).ok()?;
+        let scaled = digits.saturating_mul(factor);
+        // Billionths are nine decimal places.
+        let exponent = exponent.saturating_add(9);
+        let nanos = if exponent >= 0 {
+            let power = 10_i128.checked_pow(exponent.unsigned_abs()).unwrap_or(i128::MAX);
+            scaled.saturating_mul(power)
+        } else {
+            let power = 10_i128.checked_pow(exponent.unsigned_abs()).unwrap_or(i128::MAX);
+            scaled / power + i128::from(scaled % power != 0)
+        };
+        Some(Self { nanos: if negative { -nanos } else { nanos } })
+    }
+}
+
+/// A suffix as a factor and a power of ten.
+fn scale(suffix: &str) -> Option<(i128, i32)> {
+    let decimal = |exponent| Some((1, exponent));
+    let binary = |power: u32| Some((1_i128 << (10 * power), 0));
+    match suffix {
+        "" => decimal(0),
+        "n" => decimal(-9),
+        "u" => decimal(-6),
+        "m" => decimal(-3),
+        "k" => decimal(3),
+        "M" => decimal(6),
+        "G" => decimal(9),
+        "T" => decimal(12),
+        "P" => decimal(15),
+        "E" => decimal(18),
+        "Ki" => binary(1),
+        "Mi" => binary(2),
+        "Gi" => binary(3),
+        "Ti" => binary(4),
+        "Pi" => binary(5),
+        "Ei" => binary(6),
+        _ => decimal(
+            suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|exponent| (-99..=99).contains(exponent))?,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nanos(text: &str) -> i128 {
+        Quantity::parse(text).unwrap().nanos
+    }
+
+    #[test]
+    fn all_notations_are_exact() {
+        for (text, expected) in [
+            ("0", 0),
+            ("100m", NANOS / 10),
+            ("0.5", NANOS / 2),
+            (".5", NANOS / 2),
+            ("5.", 5 * NANOS),
+            ("1e3", 1000 * NANOS),
+            ("1E-3", NANOS / 1000),
+            ("-1", -NANOS),
+            ("+2k", 2000 * NANOS),
+            ("1.5Gi", 1_610_612_736 * NANOS),
+            ("128974848", 128_974_848 * NANOS),
+            ("1n", 1),
+            ("0.0000000001", 1),
+            ("1E", 1_000_000_000_000_000_000 * NANOS),
+        ] {
+            assert_eq!(nanos(text), expected, "{text}");
+        }
+        assert!(nanos("400Mi") > nanos("400M"));
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for text in ["", "two", "1 Gi", "1gi", "1.2.3", "--1", "m", "1e", "1Kib", "0x10", "."] {
+            assert!(Quantity::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_and_signs_are_known() {
+        assert!(Quantity::parse("1k").unwrap().is_integer());
+        assert!(!Quantity::parse("500m").unwrap().is_integer());
+        assert!(Quantity::parse("-1m").unwrap().is_negative());
+    }
+}

@@ -1,0 +1,34 @@
+//! The other kinds of the core group.
+
+use super::{
+    Struct, Type, field_type,
+    meta::{LOCAL_OBJECT_REFERENCE, OBJECT_META},
+    structures,
+};
+
+structures! {
+    SECRET "Secret" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, immutable: bool, data: {bytes}, stringData: {string},
+        type: string,
+    }
+    CONFIG_MAP "ConfigMap" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, immutable: bool, data: {string}, binaryData: {bytes},
+    }
+    SERVICE_ACCOUNT "ServiceAccount" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, secrets: [OBJECT_REFERENCE],
+        imagePullSecrets: [LOCAL_OBJECT_REFERENCE], automountServiceAccountToken: bool,
+    }
+    NAMESPACE "Namespace" { kind: string, apiVersion: string, metadata: OBJECT_META, spec: {any}, status: {any} }
+    NODE "Node" { kind: string, apiVersion: string, metadata: OBJECT_META, spec: {any}, status: {any} }
+    EVENT "Event" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, involvedObject: OBJECT_REFERENCE, reason: string,
+        message: string, source: EVENT_SOURCE, firstTimestamp: time, lastTimestamp: time, count: int32, type: string,
+        eventTime: time, series: any, action: string, related: OBJECT_REFERENCE, reportingComponent: string,
+        reportingInstance: string,
+    }
+    EVENT_SOURCE "EventSource" { component: string, host: string }
+    OBJECT_REFERENCE "ObjectReference" {
+        kind: string, namespace: string, name: string, uid: string, apiVersion: string, resourceVersion: string,
+        fieldPath: string,
+    }
+}

@@ -1,0 +1,109 @@
+//! The last events, from which watches read and old lists are made.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Key, Kind, meta};
+
+/// How many events are kept. A watch that is further behind is told to list again (410), as by a real server.
+const CAPACITY: usize = 8192;
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// One change of one object.
+#[derive(Debug)]
+pub(crate) struct StoreEvent {
+    pub(crate) change: Change,
+    pub(crate) key: Key,
+    /// The new state, or the last one of a deleted object.
+    pub(crate) object: Arc<Value>,
+    /// The state before; `None` if and only if it was added.
+    pub(crate) previous: Option<Arc<Value>>,
+    pub(crate) version: u64,
+    encoded: OnceLock<Bytes>,
+}
+
+impl StoreEvent {
+    pub(super) fn new(
+        change: Change,
+        key: Key,
+        object: Arc<Value>,
+        previous: Option<Arc<Value>>,
+        version: u64,
+    ) -> Self {
+        Self { change, key, object, previous, version, encoded: OnceLock::new() }
+    }
+
+    /// The object as JSON, encoded once however many watch it.
+    pub(crate) fn encoded(&self) -> Bytes {
+        self.encoded.get_or_init(|| Bytes::from(self.object.to_string())).clone()
+    }
+}
+
+/// The history does not reach back to the version asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expired {
+    /// The oldest version that can be resumed from.
+    pub(crate) oldest: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Consecutive versions, the last one being the store's.
+    events: VecDeque<Arc<StoreEvent>>,
+}
+
+impl History {
+    pub(super) fn push(&mut self, event: Arc<StoreEvent>) {
+        if self.events.len() == CAPACITY {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn since(&self, version: u64, now: u64) -> Result<Vec<Arc<StoreEvent>>, Expired> {
+        let oldest = now - self.events.len() as u64;
+        if version < oldest {
+            return Err(Expired { oldest });
+        }
+        let skip = usize::try_from(version - oldest).unwrap_or(usize::MAX);
+        Ok(self.events.iter().skip(skip).cloned().collect())
+    }
+}
+
+/// Takes back `events` from a list of `kind` that shows at least the state before the last of them.
+///
+/// Going backwards, each event restores its `previous` state, so it does not matter whether the list already shows it.
+pub(super) fn rewind(
+    now: Vec<Arc<Value>>,
+    events: &[Arc<StoreEvent>],
+    kind: Kind,
+    namespace: Option<&str>,
+) -> Vec<Arc<Value>> {
+    let mut objects: BTreeMap<(String, String), Arc<Value>> = now
+        .into_iter()
+        .map(|object| ((meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned()), object))
+        .collect();
+    let concerned = events.iter().rev().filter(|event| {
+        event.key.kind == kind && namespace.is_none_or(|namespace| event.key.namespace == namespace)
+    });
+    for event in concerned {
+        let place = (event.key.namespace.clone(), event.key.name.clone());
+        match &event.previous {
+            Some(previous) => objects.insert(place, Arc::clone(previous)),
+            None => objects.remove(&place),
+        };
+    }
+    objects.into_values().collect()
+}

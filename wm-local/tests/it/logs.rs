@@ -1,0 +1,62 @@
+//! The log of a Pod through the API.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::client::{JOBS, PODS, Served, job};
+
+async fn pod_name(served: &Served, job: &str) -> String {
+    let path = format!("{PODS}?labelSelector=job-name%3D{job}");
+    let pods = served.get(&path).await.json();
+    pods["items"][0]["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_log_of_a_finished_pod_is_read() {
+    let served = Served::start().await;
+    served.job("lines", "for n in 1 2 3; do echo line $n; done").await;
+    served.until_condition("lines", "Complete").await;
+    let pod = pod_name(&served, "lines").await;
+    let log = served.get(&format!("{PODS}/{pod}/log")).await;
+    assert_eq!(log.headers["content-type"], "text/plain");
+    assert_eq!(log.text, "line 1\nline 2\nline 3\n");
+    let tail = served.get(&format!("{PODS}/{pod}/log?container=main&tailLines=1&timestamps=true")).await;
+    assert!(tail.text.ends_with("Z line 3\n"), "{}", tail.text);
+    assert_eq!(served.get(&format!("{PODS}/{pod}/log?limitBytes=6")).await.text, "line 1");
+}
+
+#[tokio::test]
+async fn a_follow_ends_with_the_container() {
+    let served = Served::start().await;
+    served.job("follow", "echo begin; read -r line < /dev/null; sleep 0.2; echo end").await;
+    let running =
+        |pod: &serde_json::Value| !pod["status"]["containerStatuses"][0]["state"]["waiting"].is_object();
+    served
+        .until(PODS, "labelSelector=job-name%3Dfollow", |pod| {
+            pod["status"]["containerStatuses"].is_array() && running(pod)
+        })
+        .await;
+    let pod = pod_name(&served, "follow").await;
+    let log = served.get(&format!("{PODS}/{pod}/log?follow=true")).await;
+    assert_eq!(log.text, "begin\nend\n");
+}
+
+#[tokio::test]
+async fn a_container_that_waits_has_no_log_yet() {
+    let served = Served::start().await;
+    let mut waiting = job("waiting", "true");
+    waiting["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "a"}}}]);
+    served.post(JOBS, &waiting).await;
+    let is_waiting = |pod: &serde_json::Value| {
+        pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CreateContainerConfigError"
+    };
+    served.until(PODS, "labelSelector=job-name%3Dwaiting", is_waiting).await;
+    let pod = pod_name(&served, "waiting").await;
+    let log = served.get(&format!("{PODS}/{pod}/log")).await;
+    assert_eq!(log.status, StatusCode::BAD_REQUEST);
+    let expected =
+        format!("container \"main\" in pod \"{pod}\" is waiting to start: CreateContainerConfigError");
+    assert_eq!(log.json()["message"], json!(expected));
+    served.cluster.shutdown().await;
+}

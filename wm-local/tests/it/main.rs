@@ -1,0 +1,14 @@
+//! The embedded cluster as its clients see it.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod client;
+mod deletion;
+mod kube_client;
+mod kubectl;
+mod lists;
+mod logs;
+mod security;
+mod updates;
+mod watches;
