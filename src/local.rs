@@ -54,9 +54,11 @@ pub fn state_directory() -> Result<PathBuf> {
 pub async fn running() -> Option<RunningCluster> {
     let kubeconfig = state_directory().ok()?.join(KUBECONFIG);
     let text = tokio::fs::read_to_string(&kubeconfig).await.ok()?;
-    let url =
-        text.lines().find_map(|line| line.trim().strip_prefix("server: "))?.trim_matches('"').to_owned();
-    let address = url.strip_prefix("http://")?.trim_end_matches('/');
+    let server = text.lines().find_map(|line| line.trim().strip_prefix("server: "))?.trim_matches('"');
+    // The token before the @ is a credential, and no part of where the cluster is.
+    let authority = server.strip_prefix("http://")?.trim_end_matches('/');
+    let address = authority.rsplit_once('@').map_or(authority, |(_token, address)| address);
+    let url = format!("http://{address}");
     // A cluster that was killed leaves its kubeconfig behind.
     timeout(Duration::from_secs(2), TcpStream::connect(address)).await.ok()?.ok()?;
     Some(RunningCluster { url, kubeconfig })

@@ -13,9 +13,10 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   wm cancel nightly
-  wm cancel nightly --attempt 2    then: wm logs -f nightly
+  wm cancel nightly --attempt 2
 
-The program is asked to end, and killed after its grace; its last lines are kept.";
+The program is asked to end, and killed after its grace. Those who follow it see its last lines; after that the cluster
+keeps nothing of it.";
 
 /// Stop a run
 #[derive(clap::Args)]
@@ -45,7 +46,7 @@ impl CancelArguments {
             output.note(&format!("{} has ended before: {}", found.run, found.phase))?;
         } else {
             output::text(&format!("{}\n", found.run))?;
-            output.note(&format!("it is being stopped; see its end: wm status {}", self.id))?;
+            output.note(&format!("it is being stopped; until it has ended: wm logs -f {}", self.id))?;
         }
         Ok(exit::OK)
     }

@@ -60,7 +60,7 @@ impl Run {
         if !self.gone || now.phase.is_terminal() {
             return Some(now);
         }
-        let verdict = if self.cancelled {
+        let verdict = if self.cancelled || job.cancelled {
             Verdict::new(Outcome::Cancelled, Reason::Cancelled, "the run was cancelled", "")
         } else {
             Verdict::new(

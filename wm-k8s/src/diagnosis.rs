@@ -28,7 +28,7 @@ pub(crate) fn failure(job: &JobView, pods: &[PodView]) -> Verdict {
                 .or_else(|| memory(pod))
                 .or_else(|| deadline(job, Some(pod)))
                 .or_else(|| deleted(job, pod))
-                .or_else(|| exit(pod))
+                .or_else(|| exit(job, pod))
         })
         .or_else(|| deadline(job, None))
         .unwrap_or_else(|| unexplained(job));
@@ -162,11 +162,11 @@ fn deadline(job: &JobView, pod: Option<&PodView>) -> Option<Finding> {
     Some((
         Reason::DeadlineExceeded,
         format!("the runner took longer than its time limit{limit}{gone}"),
-        "give it more time, or find out what it waited for: `wm logs` shows its last lines".to_owned(),
+        format!("give it more time, or find out what it waited for: wm logs {} --tail 50", job.run.workload),
     ))
 }
 
-fn exit(pod: &PodView) -> Option<Finding> {
+fn exit(job: &JobView, pod: &PodView) -> Option<Finding> {
     let end: &Terminated = pod.terminated().filter(|end| end.exit_code != 0)?;
     let mut message = format!("the runner ended with exit code {}", end.exit_code);
     if let Some(name) = signal(end.exit_code - 128) {
@@ -176,7 +176,13 @@ fn exit(pod: &PodView) -> Option<Finding> {
         126 => "the program is there but can't be executed: check its rights and its architecture",
         127 => "the program was not found: check the command and the image",
         137 => "somebody or something killed it; if it was memory, raise limits.memory (…_POD_RESOURCES)",
-        _ => "read the end of its log: `wm logs --tail 50`",
+        _ => {
+            return Some((
+                Reason::ExitCode,
+                message,
+                format!("read the end of its log: wm logs {} --tail 50", job.run.workload),
+            ));
+        }
     };
     Some((Reason::ExitCode, message, advice.to_owned()))
 }

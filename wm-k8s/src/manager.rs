@@ -223,6 +223,13 @@ impl WorkloadManager for KubernetesWorkloadManager {
             return Ok(());
         }
         self.shared.board.mark_cancelled(&name);
+        if self.shared.rights.patch_jobs {
+            // So that those who follow it elsewhere can tell it from a deletion by others.
+            let patch = json!({ "metadata": { "annotations": { names::CANCELLED: "true" } } });
+            if let Err(error) = api.patch_job::<serde::de::IgnoredAny>(&name, &patch).await {
+                tracing::warn!(?error, job = name, "The Job could not be marked as cancelled");
+            }
+        }
         // In the foreground the Job stays until its pod has ended, so that its last lines can be read.
         let policy = PropagationPolicy::Foreground;
         let deleted = if self.shared.rights.delete_job {

@@ -15,6 +15,8 @@ pub(crate) const KIND: &str = "workload-manager/kind";
 pub(crate) const ATTEMPT: &str = "workload-manager/attempt";
 /// The fingerprint of the workload, by which a Job of the same name is known as ours.
 pub(crate) const SPEC: &str = "workload-manager/spec";
+/// Marks a Job that somebody cancels, so that all who follow it can tell that from a deletion by others.
+pub(crate) const CANCELLED: &str = "workload-manager/cancelled";
 /// The messages of the server and the manager, as JSON.
 pub(crate) const MESSAGES: &str = "workload-manager/messages";
 

@@ -84,6 +84,8 @@ pub(crate) struct JobView {
     pub(crate) image: Option<String>,
     pub(crate) suspended: bool,
     pub(crate) deleting: bool,
+    /// Somebody cancelled it, in whatever process.
+    pub(crate) cancelled: bool,
     pub(crate) backoff_limit: u32,
     pub(crate) has_policy: bool,
     /// How long a pod may run, in seconds.
@@ -109,6 +111,7 @@ impl JobView {
             aliases: names::aliases_of(labels),
             fingerprint: labels.get(names::SPEC).cloned().unwrap_or_default(),
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            cancelled: annotations.is_some_and(|all| all.contains_key(names::CANCELLED)),
             submitted: annotations.and_then(|all| all.get(names::SUBMITTED)?.parse().ok()),
             completed: job.status.completion_time,
             image: container.and_then(|container| container.image.clone()),

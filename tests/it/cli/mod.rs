@@ -100,7 +100,7 @@ struct Running {
 impl Running {
     /// Waits for a line of stdout.
     fn line(&mut self) -> String {
-        self.stdout.as_mut().unwrap().next().expect("the command ended without a line").unwrap()
+        self.stdout.as_mut().unwrap().next().unwrap().unwrap()
     }
 
     /// Waits for a line of stderr with this text.

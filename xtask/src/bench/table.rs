@@ -48,7 +48,7 @@ impl Target {
 /// Writes a round as a table.
 pub(crate) fn table(round: Round, launcher: &Figures, bound: &Figures) -> String {
     let mut text = format!(
-        "{} at once, {} runs, pods of {} s\n  {:<38}{:>14}{:>14}  target\n",
+        "{} at once, {} runs, pods of {} s\n  {:<36}{:>18}{:>18}  target\n",
         round.at_once, round.runs, round.pod_seconds, "", "launcher", "bound"
     );
     for row in rows(round, launcher, bound) {
@@ -142,7 +142,7 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  {:<38}{:>14}{:>14}", self.name, self.launcher, self.bound)?;
+        write!(f, "  {:<36}{:>18}{:>18}", self.name, self.launcher, self.bound)?;
         match &self.target {
             Some(Target { text, met: true }) => write!(f, "  {text}: ok"),
             Some(Target { text, met: false }) => write!(f, "  {text}: MISSED"),
