@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example embed` uses the embedded cluster; the variables of the users' guide choose another.
 
+#![expect(clippy::print_stdout, reason = "it shows what a server would do with it")]
+
 use std::error::Error;
 
 use futures::{StreamExt as _, TryStreamExt as _};

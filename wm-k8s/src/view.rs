@@ -70,6 +70,7 @@ pub(crate) struct Condition {
 
 /// A Job of ours.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that the API tells")]
 pub(crate) struct JobView {
     pub(crate) name: String,
     pub(crate) namespace: String,
