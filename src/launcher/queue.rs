@@ -140,6 +140,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a tenant is an option")]
     fn tenant(name: &str) -> Tenant {
         Some(name.to_owned())
     }

@@ -18,13 +18,13 @@ use super::queue::{Admission, Queue, Tenant, Ticket};
 /// What is suggested while nothing is known of how long runs take.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The queue, and who hears of a turn that has come.
 #[derive(Debug)]
 pub(super) struct Slots {
     state: Mutex<State>,
-    slots: NonZeroUsize,
+    limit: NonZeroUsize,
     /// Counts the changes of the line.
     moves: watch::Sender<u64>,
 }
@@ -48,7 +48,7 @@ impl Slots {
     pub(super) fn new(slots: NonZeroUsize, room: usize) -> Arc<Self> {
         let queue = Queue::new(slots.get(), room);
         let state = State { queue, turns: HashMap::new(), mean: None };
-        Arc::new(Self { state: Mutex::new(state), slots, moves: watch::channel(0).0 })
+        Arc::new(Self { state: Mutex::new(state), limit: slots, moves: watch::channel(0).0 })
     }
 
     /// Gives a slot or a place in the line; else says how long to stay away.
@@ -85,7 +85,7 @@ impl Slots {
     fn wait(&self, state: &State) -> Duration {
         let Some(mean) = state.mean else { return UNKNOWN_WAIT };
         let ahead = u32::try_from(state.queue.waiting() + 1).unwrap_or(u32::MAX);
-        let slots = u32::try_from(self.slots.get()).unwrap_or(u32::MAX);
+        let slots = u32::try_from(self.limit.get()).unwrap_or(u32::MAX);
         let seconds = mean * f64::from(ahead) / f64::from(slots);
         let wait = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT);
         wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)

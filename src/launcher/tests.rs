@@ -84,7 +84,7 @@ impl Scripted {
             match (before, phase) {
                 (Phase::Held, Phase::Running) => self.begin(),
                 (Phase::Running, phase) if phase.is_terminal() => {
-                    drop(self.running.fetch_sub(1, Ordering::Relaxed))
+                    self.running.fetch_sub(1, Ordering::Relaxed);
                 }
                 _ => {}
             }

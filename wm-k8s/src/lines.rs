@@ -134,8 +134,8 @@ mod tests {
             texts in proptest::collection::vec("[^\n]{0,20}", 0..20),
             cut in 1_usize..50,
         ) {
-            let whole: String =
-                texts.iter().zip(1..).map(|(text, n)| format!("1970-01-01T00:00:{n:02}Z {text}\n")).collect();
+            let stamped = texts.iter().zip(1..).map(|(text, n)| format!("1970-01-01T00:00:{n:02}Z {text}\n"));
+            let whole = stamped.collect::<Vec<_>>().concat();
             let mut lines = Lines::default();
             let mut found = Vec::new();
             for chunk in whole.as_bytes().chunks(cut) {
