@@ -14,7 +14,7 @@ fn manifests(guide: &str) -> String {
         .arguments(["--snapshot_id", "65afb85a-6866-4551-9140-f4f1f74141ff"])
         .variable("ZENML_STORE_URL", "https://zenml.example.com")
         .secret("ZENML_STORE_API_TOKEN", "hunter2".to_owned())
-        .timeout(std::time::Duration::from_secs(180))
+        .timeout(std::time::Duration::from_mins(3))
         .build()
         .unwrap();
     let image = match &configuration.settings.kubernetes.runner_image {

@@ -1,6 +1,7 @@
 //! Whole flows on the embedded cluster.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod cli;
 mod golden;
+mod thousand;
 mod zenml_calls;

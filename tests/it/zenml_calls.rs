@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use serde_json::Value;
-use workload_manager::{Outcome, Reason, RunnerCall, ServerInterface, Setup, WorkloadId, WorkloadKind};
+use workload_manager::{
+    Outcome, Reason, RunHandle, RunnerCall, ServerInterface, Setup, WorkloadId, WorkloadKind,
+};
 
 /// Stands in for the entrypoint: prints its arguments.
 const PRINT: [&str; 4] = ["sh", "-c", "printf '%s\\n' \"$@\"", "entrypoint"];
@@ -156,7 +158,7 @@ async fn four_at_once_run_two_at_a_time() {
         (0..4).map(|n| format!("{}{n}", &id(call).as_str()[..35]).parse().unwrap()).collect();
     let handles =
         try_join_all(ids.iter().map(|id| server.run(id, runner(call, IMAGE, &PRINT)))).await.unwrap();
-    let verdicts = try_join_all(handles.iter().map(|handle| handle.wait())).await.unwrap();
+    let verdicts = try_join_all(handles.iter().map(RunHandle::wait)).await.unwrap();
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::Succeeded));
     for id in &ids {
         assert!(server.get_logs(id).await.unwrap().contains("--snapshot_id"));
