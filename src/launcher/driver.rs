@@ -1,27 +1,21 @@
 //! The life of one run, from its admission to its end.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt as _;
-use tokio::{sync::oneshot, time::sleep};
 use wm_core::{
     Error, ErrorKind, ImageRequest, Outcome, Phase, Reason, Result, RunId, RunRequest, RunStatus, Submission,
-    Verdict, Workload, WorkloadId,
+    Verdict, Workload,
 };
 
 use super::{
     Core,
-    handle::Run,
-    slot::{Place, Slot, Waiting},
+    backend::{guarded, insist, log},
+    handle::{Cancel, Run},
+    pauses::Pauses,
+    registry::Flight,
+    slot::{Place, Slot},
 };
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-type Accepted = oneshot::Sender<Result<()>>;
 
 /// The error of a run whose driver is gone: it panicked, or the launcher was dropped.
 pub(super) fn broken() -> Error {
@@ -31,194 +25,230 @@ pub(super) fn broken() -> Error {
     )
 }
 
-/// Sees a run to its end. The slot is given back when this ends, however it does.
-pub(super) async fn drive(
-    core: Arc<Core>,
-    run: Arc<Run>,
-    workload: Box<Workload>,
-    place: Place,
-    accepted: Accepted,
-) {
-    // Tells those who wait when this task panics or is dropped.
-    let guard = Guard(Arc::clone(&run));
-    let id = workload.id().clone();
-    let mut accepted = Some(accepted);
-    let result = live(&core, &run, workload, place, &mut accepted).await;
-    if let Err(error) = result {
-        tracing::warn!(workload = %id, %error, "Run given up");
-        match accepted.take() {
-            Some(accepted) => drop(accepted.send(Err(error))),
-            None => run.progress.send_modify(|progress| progress.failure = Some(Arc::new(error))),
+/// Sees a run to its end. The slot is given back when this ends, however it does, and before anybody hears of it.
+pub(super) async fn drive(core: Arc<Core>, flight: Flight, workload: Box<Workload>, place: Place) {
+    let run = Arc::clone(flight.run());
+    match live(&core, &flight, workload, place).await {
+        Ok(End::Told(status)) => run.progress.send_modify(|progress| progress.status = Some(status)),
+        Ok(End::Withdrawn(None)) => {
+            run.progress.send_modify(|progress| progress.withdrawn = Some(Box::new(withdrawn())));
+        }
+        Ok(End::Withdrawn(Some(id))) => {
+            let status = RunStatus::new(id.clone(), Phase::Held).with_verdict(withdrawn());
+            run.progress.send_modify(|progress| progress.status = Some(Arc::new(status)));
+            if let Err(error) = insist("cancel", || core.manager.cancel(&id)).await {
+                tracing::error!(workload = %id.workload, %error, "A run that was cancelled in line stays on record");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(workload = %run.workload(), %error, "Run given up");
+            run.progress.send_modify(|progress| progress.failure = Some(Arc::new(error)));
         }
     }
-    drop(guard);
 }
 
-struct Guard(Arc<Run>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.progress.send_if_modified(|progress| {
-            let ended = progress.status.as_ref().is_some_and(|status| status.phase.is_terminal());
-            if ended || progress.failure.is_some() {
-                return false;
-            }
-            progress.failure = Some(Arc::new(broken()));
-            true
-        });
-    }
+/// How a driver's work ends.
+enum End {
+    /// The backend told the terminal state.
+    Told(Arc<RunStatus>),
+    /// It was cancelled in line; the backend has it on record or never heard of it.
+    Withdrawn(Option<RunId>),
 }
 
-async fn live(
-    core: &Arc<Core>,
-    run: &Run,
-    workload: Box<Workload>,
-    place: Place,
-    accepted: &mut Option<Accepted>,
-) -> Result<()> {
+fn withdrawn() -> Verdict {
+    let message = "the run was cancelled while it waited in line";
+    Verdict::new(Outcome::Cancelled, Reason::Cancelled, message, "")
+}
+
+async fn live(core: &Arc<Core>, flight: &Flight, workload: Box<Workload>, mut place: Place) -> Result<End> {
+    let run = flight.run();
     let holds = core.manager.capabilities().hold_runs;
-    let (place, workload) = match place {
-        Place::Line(mut waiting) if !holds => {
-            accept(accepted);
-            let Some(slot) = turn(run, &mut waiting).await else {
-                // The backend never heard of it, so there is no status to end.
-                return Err(Error::new(ErrorKind::NotFound, "the run was cancelled while it waited in line"));
-            };
-            (Place::Slot(slot), workload)
-        }
-        place => (place, workload),
-    };
-    let id = workload.id().clone();
-    let submission = submit(core, *workload, &place).await?;
-    let new = submission.run.clone();
-    let place = match place {
-        // It runs already, from before a crash: it counts, slot or not.
-        Place::Line(waiting) if submission.adopted && !is_held(core, &new).await? => {
-            Place::Slot(waiting.promote().await)
-        }
-        place => place,
-    };
-    let is_held = matches!(place, Place::Line(_));
-    run.progress.send_modify(|progress| {
-        progress.run = Some(new.clone());
-        progress.status = is_held.then(|| Arc::new(RunStatus::new(new.clone(), Phase::Held)));
-    });
-    let driven = Driven::new(core, new);
-    accept(accepted);
-    let _slot = match place {
-        // Another task has a slot for the same run.
-        place if driven.is_second => {
-            drop(place);
-            None
-        }
-        Place::Slot(slot) => {
-            // It may be held from before: another server's, or one from before a crash.
-            if submission.adopted {
-                core.manager.release(&driven.run).await?;
-            }
-            Some(slot)
-        }
-        Place::Line(mut waiting) => {
-            let Some(slot) = turn(run, &mut waiting).await else {
-                drop(waiting);
-                core.manager.cancel(&driven.run).await?;
-                let verdict = Verdict::new(
-                    Outcome::Cancelled,
-                    Reason::Cancelled,
-                    "the run was cancelled while it waited in line",
-                    "",
-                );
-                show(run, RunStatus::new(driven.run.clone(), Phase::Held).with_verdict(verdict));
-                return Ok(());
-            };
-            core.manager.release(&driven.run).await?;
-            Some(slot)
-        }
-    };
-    // A cancel that came while the run was being submitted or released.
-    if *run.cancelled.borrow() {
-        core.manager.cancel(&driven.run).await?;
-    }
-    follow(core, run, &driven.run, &id).await
-}
-
-async fn submit(core: &Core, workload: Workload, place: &Place) -> Result<Submission> {
-    let id = workload.id().clone();
-    let image = ImageRequest::new(id.clone(), workload.kind(), workload.snapshot_image().cloned());
-    let resolved = core.manager.resolve_image(&image).await?;
-    if let Place::Line(waiting) = place
-        && let Some(position) = core.slots.position(waiting.ticket())
+    if let Place::Line(waiting) = &mut place
+        && !holds
     {
-        log(core, &id, &format!("Queued: number {position} in line.")).await;
+        run.progress.send_modify(|progress| progress.accepted = true);
+        let turn = async {
+            queued(core, run).await;
+            waiting.turn().await
+        };
+        place = tokio::select! {
+            biased;
+            () = asked_to_stop(run) => return Ok(End::Withdrawn(None)),
+            slot = turn => Place::Slot(slot),
+        };
     }
-    log(core, &id, &resolved.explanation).await;
-    let request = RunRequest::new(workload, resolved.image);
-    let request = if matches!(place, Place::Line(_)) { request.held() } else { request };
-    core.manager.submit(&request).await
-}
-
-/// A log that can't be written never fails a run.
-async fn log(core: &Core, id: &WorkloadId, message: &str) {
-    if let Err(error) = core.manager.log(id, message).await {
-        tracing::warn!(workload = %id, %error, "A message could not be added to the log");
+    let Some((submission, held)) = Box::pin(submit(core, flight, *workload, &place)).await? else {
+        return Ok(End::Withdrawn(None));
+    };
+    let id = submission.run;
+    run.progress.send_modify(|progress| {
+        progress.run = Some(id.clone());
+        // Of an adopted run only the backend knows where it is.
+        progress.status =
+            (held && !submission.adopted).then(|| Arc::new(RunStatus::new(id.clone(), Phase::Held)));
+        progress.accepted = true;
+    });
+    let driven = Driven::new(core, id.clone());
+    // Where another task has a slot for the same run, this one needs none.
+    let place = (!driven.is_second).then_some(place);
+    let mut slot = None;
+    let end = tokio::select! {
+        end = follow(core, run, &id) => End::Told(end?),
+        error = begin(core, run, &id, place, held || (holds && submission.adopted), &mut slot) => return Err(error),
+        () = stop(core, run, &id) => End::Withdrawn(Some(id.clone())),
+    };
+    if let Some(slot) = slot {
+        slot.complete();
     }
+    Ok(end)
 }
 
-async fn is_held(core: &Core, run: &RunId) -> Result<bool> {
-    Ok(core.manager.status(run).await?.phase == Phase::Held)
-}
-
-/// Waits for the turn; `None` when the run is cancelled first.
-async fn turn(run: &Run, waiting: &mut Waiting) -> Option<Slot> {
-    let mut cancelled = run.cancelled.subscribe();
-    tokio::select! {
+/// Finds the image and submits; `None` when the run is cancelled before the backend hears of it. Says also whether the
+/// run was submitted as one that waits.
+async fn submit(
+    core: &Core,
+    flight: &Flight,
+    workload: Workload,
+    place: &Place,
+) -> Result<Option<(Submission, bool)>> {
+    let run = flight.run();
+    let id = workload.id().clone();
+    // Somebody who waits for the launch is told of trouble at once; later there is nobody to tell.
+    let waits = !run.progress.borrow().accepted;
+    let image = ImageRequest::new(id.clone(), workload.kind(), workload.snapshot_image().cloned());
+    let prepare = async {
+        flight.predecessor_gone().await;
+        if matches!(place, Place::Line(_)) {
+            queued(core, run).await;
+        }
+        let resolve = || core.manager.resolve_image(&image);
+        let resolved = if waits {
+            guarded(async { resolve().await }).await?
+        } else {
+            insist("resolve image", resolve).await?
+        };
+        log(&*core.manager, &id, &resolved.explanation).await;
+        Ok(resolved.image)
+    };
+    let image = tokio::select! {
         biased;
-        // The sender lives in the run.
-        _ = cancelled.wait_for(|cancelled| *cancelled) => None,
-        slot = waiting.turn() => Some(slot),
+        () = asked_to_stop(run) => return Ok(None),
+        image = prepare => image?,
+    };
+    // Its turn may have come meanwhile.
+    let held = matches!(place, Place::Line(waiting) if core.slots.position(waiting.ticket()).is_some());
+    let request = RunRequest::new(workload, image);
+    let request = if held { request.held() } else { request };
+    let submit = || core.manager.submit(&request);
+    let submission =
+        if waits { guarded(async { submit().await }).await? } else { insist("submit", submit).await? };
+    Ok(Some((submission, held)))
+}
+
+async fn queued(core: &Core, run: &Run) {
+    if let Some(position) = run.position(&core.slots) {
+        log(&*core.manager, run.workload(), &format!("Queued: number {position} in line.")).await;
     }
 }
 
-/// Follows a run to its end; asks again whenever the backend's stream breaks.
-async fn follow(core: &Core, run: &Run, id: &RunId, workload: &WorkloadId) -> Result<()> {
-    let mut pause = SHORTEST_PAUSE;
+/// Starts the run when its turn has come, and keeps its slot; ends only when it can't be started.
+async fn begin(
+    core: &Core,
+    run: &Run,
+    id: &RunId,
+    place: Option<Place>,
+    release: bool,
+    slot: &mut Option<Slot>,
+) -> Error {
+    match place {
+        Some(Place::Slot(own)) => *slot = Some(own),
+        Some(Place::Line(mut waiting)) => {
+            let turn = tokio::select! {
+                turn = waiting.turn() => Some(turn),
+                () = runs_already(run) => None,
+            };
+            *slot = Some(match turn {
+                Some(turn) => turn,
+                // It runs from before a crash or by another hand: it counts, slot or not.
+                None => waiting.promote().await,
+            });
+        }
+        None => return std::future::pending().await,
+    }
+    if release && let Err(error) = insist("release", || core.manager.release(id)).await {
+        // That it is gone is told by whoever follows it.
+        if error.kind() != ErrorKind::NotFound {
+            return error;
+        }
+    }
+    std::future::pending().await
+}
+
+async fn runs_already(run: &Run) {
+    run.until(|progress| progress.status.as_ref().is_some_and(|status| status.phase > Phase::Held)).await;
+}
+
+async fn asked_to_stop(run: &Run) {
+    run.until(|progress| matches!(progress.cancel, Cancel::Asked)).await;
+}
+
+/// Stops the run as often as it is asked for; ends when the run is still in line.
+async fn stop(core: &Core, run: &Run, id: &RunId) {
     loop {
-        let broke = match core.manager.watch(id).await {
+        asked_to_stop(run).await;
+        let held = run.progress.borrow().status.as_ref().is_some_and(|status| status.phase == Phase::Held);
+        if held && run.position(&core.slots).is_some() {
+            return;
+        }
+        let answer = match insist("cancel", || core.manager.cancel(id)).await {
+            Ok(()) => Cancel::UnderWay,
+            Err(error) => Cancel::Failed(Arc::new(error)),
+        };
+        run.progress.send_modify(|progress| progress.cancel = answer);
+    }
+}
+
+/// Follows a run to its end; asks again whenever the backend's stream breaks. The end itself is not shown yet.
+async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
+    let mut pauses = Pauses::new();
+    loop {
+        let broke = match guarded(async { core.manager.watch(id).await }).await {
             Ok(mut states) => loop {
-                match states.next().await {
-                    Some(Ok(status)) => {
-                        pause = SHORTEST_PAUSE;
-                        let ended = status.phase.is_terminal();
-                        tracing::info!(%workload, attempt = id.attempt.get(), phase = %status.phase, "Phase changed");
-                        show(run, status);
-                        if ended {
-                            return Ok(());
+                match guarded(async { states.next().await.transpose() }).await {
+                    Ok(Some(status)) => {
+                        let before = run.progress.borrow().status.clone();
+                        if before.as_ref().is_none_or(|before| before.phase != status.phase) {
+                            // A stream that only repeats itself before it breaks is no progress.
+                            pauses = Pauses::new();
+                            tracing::info!(workload = %id.workload, attempt = id.attempt.get(), phase = %status.phase, "Phase changed");
                         }
+                        let status = Arc::new(status);
+                        if status.verdict.is_some() {
+                            return Ok(status);
+                        }
+                        if status.phase.is_terminal() {
+                            let message = "the backend ended the run without a verdict";
+                            return Err(Error::new(ErrorKind::Unexpected, message)
+                                .with_context("run", id.to_string()));
+                        }
+                        run.progress.send_modify(|progress| progress.status = Some(status));
                     }
-                    Some(Err(error)) => break Some(error),
-                    None => break None,
+                    Ok(None) => {
+                        break Error::new(
+                            ErrorKind::Unavailable,
+                            "the stream of states ended before the run did",
+                        );
+                    }
+                    Err(error) => break error,
                 }
             },
-            Err(error) => Some(error),
+            Err(error) => error,
         };
-        match broke {
-            Some(error) if !error.is_retryable() => return Err(error),
-            Some(error) => tracing::warn!(%workload, %error, "Following the run broke, trying again"),
-            None => tracing::warn!(%workload, "Following the run ended before the run did, trying again"),
+        if !broke.is_retryable() {
+            return Err(broke);
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-fn show(run: &Run, status: RunStatus) {
-    run.progress.send_modify(|progress| progress.status = Some(Arc::new(status)));
-}
-
-fn accept(accepted: &mut Option<Accepted>) {
-    if let Some(accepted) = accepted.take() {
-        // Whoever asked may be gone; the run goes on.
-        drop(accepted.send(Ok(())));
+        tracing::warn!(workload = %id.workload, error = %broke, "Following the run broke, trying again");
+        pauses.after(&broke).await;
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
@@ -6,7 +6,11 @@ use wm_core::{
     Error, LogQuery, LogStream, Phase, Result, RunId, RunStatus, StatusStream, Verdict, WorkloadId,
 };
 
-use super::{Core, driver, queue::Ticket, slot::Place};
+use super::{
+    Core, driver,
+    queue::Ticket,
+    slot::{Place, Slots},
+};
 
 /// What is known of a run that this launcher sees to its end.
 #[derive(Debug)]
@@ -15,22 +19,39 @@ pub(super) struct Run {
     /// Its place in the line, if it had to wait.
     ticket: Option<Ticket>,
     pub(super) progress: watch::Sender<Progress>,
-    /// Set by a caller who wants a waiting run to leave the line.
-    pub(super) cancelled: watch::Sender<bool>,
 }
 
 /// How far a run has come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
+    /// Whether the launch is done: the backend has the run, or can't hold it while it waits.
+    pub(super) accepted: bool,
     pub(super) run: Option<RunId>,
     pub(super) status: Option<Arc<RunStatus>>,
+    /// How it ended before the backend heard of it.
+    pub(super) withdrawn: Option<Box<Verdict>>,
     /// Why nothing more will be known.
     pub(super) failure: Option<Arc<Error>>,
+    pub(super) cancel: Cancel,
+    /// Whether its driver is gone.
+    pub(super) gone: bool,
+}
+
+/// How far the last wish to stop a run has come.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Cancel {
+    #[default]
+    No,
+    Asked,
+    UnderWay,
+    Failed(Arc<Error>),
 }
 
 impl Progress {
-    fn has_ended(&self) -> bool {
-        self.failure.is_some() || self.status.as_ref().is_some_and(|status| status.phase.is_terminal())
+    pub(super) fn has_ended(&self) -> bool {
+        self.failure.is_some()
+            || self.withdrawn.is_some()
+            || self.status.as_ref().is_some_and(|status| status.phase.is_terminal())
     }
 }
 
@@ -40,23 +61,60 @@ impl Run {
             Place::Slot(_) => None,
             Place::Line(waiting) => Some(waiting.ticket()),
         };
-        Self {
-            workload,
-            ticket,
-            progress: watch::channel(Progress::default()).0,
-            cancelled: watch::channel(false).0,
-        }
+        Self { workload, ticket, progress: watch::channel(Progress::default()).0 }
     }
 
-    pub(super) fn failure(&self) -> Option<Error> {
-        self.progress.borrow().failure.as_deref().map(again)
+    pub(super) fn workload(&self) -> &WorkloadId {
+        &self.workload
+    }
+
+    /// Its place in the line, from 1.
+    pub(super) fn position(&self, slots: &Slots) -> Option<usize> {
+        slots.position(self.ticket?)
+    }
+
+    /// Waits until a fact is true.
+    pub(super) async fn until(&self, fact: impl FnMut(&Progress) -> bool + Send) {
+        // The sender is part of the run: there is always something to come.
+        drop(self.progress.subscribe().wait_for(fact).await);
+    }
+
+    /// Waits until the launch is done.
+    pub(super) async fn accepted(&self) -> Result<()> {
+        self.until(|progress| progress.accepted || progress.has_ended()).await;
+        let progress = self.progress.borrow();
+        match &progress.failure {
+            Some(error) if !progress.accepted => Err(again(error)),
+            _ => Ok(()),
+        }
     }
 }
 
 /// An error for one more caller.
-fn again(error: &Error) -> Error {
+fn again(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.kind(), error.message().to_owned()).with_retryable(error.is_retryable());
-    error.context().fold(copy, |copy, (key, value)| copy.with_context(key, value))
+    let copy = error.context().fold(copy, |copy, (key, value)| copy.with_context(key, value));
+    let copy = match error.retry_after() {
+        Some(wait) => copy.with_retry_after(wait),
+        None => copy,
+    };
+    if error.source().is_some() { copy.with_source(Cause(Arc::clone(error))) } else { copy }
+}
+
+/// The cause of an error that several callers get.
+#[derive(Debug)]
+struct Cause(Arc<Error>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.source().map_or(Ok(()), |source| fmt::Display::fmt(source, f))
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()?.source()
+    }
 }
 
 /// A run that was launched: to follow, await or cancel it.
@@ -85,7 +143,7 @@ impl RunHandle {
 
     /// Its place in the line, from 1; `None` when it does not wait.
     pub fn position(&self) -> Option<usize> {
-        self.core.slots.position(self.run.ticket?)
+        self.run.position(&self.core.slots)
     }
 
     /// Where the run is now; `None` until the backend has told.
@@ -96,7 +154,7 @@ impl RunHandle {
     }
 
     /// Follows the run: its state now, then each change, its place in the line among them; ends after the terminal
-    /// state.
+    /// state, or without one when the run is cancelled before the backend heard of it.
     ///
     /// Cancel safety: dropping the stream stops the following, nothing else.
     pub fn follow(&self) -> StatusStream {
@@ -110,6 +168,9 @@ impl RunHandle {
                 let now = progress.borrow_and_update().clone();
                 if let Some(error) = &now.failure {
                     return Some((Err(again(error)), None));
+                }
+                if now.withdrawn.is_some() {
+                    return None;
                 }
                 if let Some(status) = &now.status {
                     let status = handle.in_line((**status).clone());
@@ -156,6 +217,9 @@ impl RunHandle {
                 if let Some(error) = &now.failure {
                     return Err(again(error));
                 }
+                if let Some(verdict) = &now.withdrawn {
+                    return Ok((**verdict).clone());
+                }
                 if let Some(verdict) = now.status.as_ref().and_then(|status| status.verdict.clone()) {
                     return Ok(verdict);
                 }
@@ -166,22 +230,30 @@ impl RunHandle {
         }
     }
 
-    /// Stops the run: one that waits leaves the line, one that runs is asked to end.
+    /// Stops the run: one that waits leaves the line and has ended at once, one that runs is asked to end.
     ///
     /// Returns when that is under way; [`wait`](Self::wait) tells when it is done. A run that has ended stays as it is.
-    /// Cancel safety: dropped before it returns, the run may be stopped or not.
+    /// While the backend is in trouble it is asked again and again.
+    ///
+    /// Cancel safety: polled once, the run will be stopped, whether or not the future is dropped.
     ///
     /// # Errors
     /// `Unsupported` when the backend can't stop runs; whatever keeps it from doing so.
     pub async fn cancel(&self) -> Result<()> {
-        let progress = self.run.progress.borrow().clone();
-        if progress.has_ended() {
-            return Ok(());
-        }
-        // One that waits is taken out of the line by its driver, which then cancels what the backend holds.
-        self.run.cancelled.send_replace(true);
-        match &progress.run {
-            Some(run) if self.position().is_none() => self.core.manager.cancel(run).await,
+        let progress = &self.run.progress;
+        progress.send_if_modified(|progress| {
+            let asks = !progress.has_ended() && !matches!(progress.cancel, Cancel::Asked);
+            if asks {
+                progress.cancel = Cancel::Asked;
+            }
+            asks
+        });
+        self.run.until(|progress| progress.has_ended() || !matches!(progress.cancel, Cancel::Asked)).await;
+        let now = progress.borrow().clone();
+        match (now.cancel, now.run, now.failure) {
+            // Nobody follows it any more, but it may go on.
+            (_, Some(run), Some(_failure)) => self.core.manager.cancel(&run).await,
+            (Cancel::Failed(error), _, None) if !progress.borrow().has_ended() => Err(again(&error)),
             _ => Ok(()),
         }
     }

@@ -1,8 +1,13 @@
 //! Admits runs, a bounded number at once, and sees each to its end.
 
+mod backend;
 mod driver;
+#[cfg(test)]
+mod faults;
 mod handle;
+mod pauses;
 mod queue;
+mod registry;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -14,12 +19,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{sync::oneshot, task::JoinSet};
+use tokio::task::JoinSet;
 use wm_config::LauncherSection;
 use wm_core::{Error, ErrorKind, Result, RunId, Workload, WorkloadManager};
 
 pub use self::handle::RunHandle;
-use self::{handle::Run, slot::Slots};
+use self::{
+    handle::Run,
+    registry::{Key, Registry},
+    slot::{Place, Slots},
+};
 
 /// How many runs a [`Launcher`] admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +84,7 @@ pub struct Launcher {
 struct Core {
     manager: Arc<dyn WorkloadManager>,
     slots: Arc<Slots>,
+    registry: Arc<Registry>,
     /// The runs that a task sees to their end.
     driven: Mutex<HashSet<RunId>>,
 }
@@ -83,7 +93,7 @@ impl Launcher {
     /// Makes a launcher for a backend.
     pub fn new(manager: Arc<dyn WorkloadManager>, settings: LauncherSettings) -> Self {
         let slots = Slots::new(settings.max_concurrent_runs, settings.max_queued_runs);
-        let core = Arc::new(Core { manager, slots, driven: Mutex::default() });
+        let core = Arc::new(Core { manager, slots, registry: Arc::default(), driven: Mutex::default() });
         Self { core, tasks: Arc::default(), settings }
     }
 
@@ -106,7 +116,8 @@ impl Launcher {
     /// Launches a workload, or puts it in line.
     ///
     /// Returns when the backend has the run on record; where a backend can't hold runs, a run that must wait is only
-    /// in this launcher's line until its turn comes.
+    /// in this launcher's line until its turn comes. The same workload launched again while it is in flight is the same
+    /// run and needs no further slot.
     ///
     /// Cancel safety: when the future is dropped the run goes on as if it had not been; launch the same workload again
     /// for a handle to it.
@@ -115,8 +126,29 @@ impl Launcher {
     /// `QueueFull` with [`Error::retry_after`], before anything was done; what the backend says of the image and the
     /// run.
     pub async fn launch(&self, workload: Workload) -> Result<RunHandle> {
+        let begun = self.core.registry.join_or(Key::of(&workload), || {
+            let place = self.admit(&workload)?;
+            Ok::<_, Error>((Arc::new(Run::new(workload.id().clone(), &place)), place))
+        });
+        let run = match begun? {
+            Ok(run) => run,
+            Err((flight, place)) => {
+                let run = Arc::clone(flight.run());
+                let driver = driver::drive(Arc::clone(&self.core), flight, Box::new(workload), place);
+                let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+                // Those that have ended would pile up.
+                while tasks.try_join_next().is_some() {}
+                tasks.spawn(driver);
+                run
+            }
+        };
+        run.accepted().await?;
+        Ok(RunHandle::new(run, Arc::clone(&self.core)))
+    }
+
+    fn admit(&self, workload: &Workload) -> Result<Place> {
         let tenant = workload.tenant().map(str::to_owned);
-        let place = self.core.slots.admit(workload.priority(), tenant).map_err(|wait| {
+        self.core.slots.admit(workload.priority(), tenant).map_err(|wait| {
             Error::new(
                 ErrorKind::QueueFull,
                 format!(
@@ -128,22 +160,7 @@ impl Launcher {
             )
             .with_context("workload", workload.id().as_str())
             .with_retry_after(wait)
-        })?;
-        let run = Arc::new(Run::new(workload.id().clone(), &place));
-        let (accepted, answer) = oneshot::channel();
-        let driver =
-            driver::drive(Arc::clone(&self.core), Arc::clone(&run), Box::new(workload), place, accepted);
-        {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that have ended would pile up.
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(driver);
-        }
-        match answer.await {
-            Ok(Ok(())) => Ok(RunHandle::new(run, Arc::clone(&self.core))),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(run.failure().unwrap_or_else(driver::broken)),
-        }
+        })
     }
 }
 

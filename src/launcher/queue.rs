@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
 };
 
 /// For whom something runs; nobody in particular is one too.
@@ -37,12 +37,22 @@ pub(super) struct Queue {
     running: usize,
     by_tenant: HashMap<Tenant, usize>,
     waiting: BTreeMap<Ticket, Waiting>,
+    /// Everybody's place in the line; empty when it has to be found again.
+    positions: HashMap<Ticket, usize>,
     next: u64,
 }
 
 impl Queue {
     pub(super) fn new(slots: usize, room: usize) -> Self {
-        Self { slots, room, running: 0, by_tenant: HashMap::new(), waiting: BTreeMap::new(), next: 0 }
+        Self {
+            slots,
+            room,
+            running: 0,
+            by_tenant: HashMap::new(),
+            waiting: BTreeMap::new(),
+            positions: HashMap::new(),
+            next: 0,
+        }
     }
 
     pub(super) fn running(&self) -> usize {
@@ -63,6 +73,7 @@ impl Queue {
         }
         let ticket = Ticket(self.next);
         self.next += 1;
+        self.positions.clear();
         self.waiting.insert(ticket, Waiting { priority, tenant: tenant.clone() });
         Admission::Later(ticket)
     }
@@ -76,6 +87,7 @@ impl Queue {
 
     /// Frees a slot and gives it to the next in line.
     pub(super) fn finish(&mut self, tenant: &Tenant) -> Option<Ticket> {
+        self.positions.clear();
         self.running = self.running.saturating_sub(1);
         if let Some(count) = self.by_tenant.get_mut(tenant) {
             *count -= 1;
@@ -86,49 +98,68 @@ impl Queue {
         if self.running >= self.slots {
             return None;
         }
-        let next = self.first(&self.by_tenant, self.waiting.iter())?;
+        let next = self.first()?;
         self.promote(next).then_some(next)
     }
 
     /// Leaves the line; false if it was not in it.
     pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
+        self.positions.clear();
         self.waiting.remove(&ticket).is_some()
     }
 
     /// The place in the line, from 1, if nothing changes before it.
-    pub(super) fn position(&self, ticket: Ticket) -> Option<usize> {
-        if !self.waiting.contains_key(&ticket) {
-            return None;
+    pub(super) fn position(&mut self, ticket: Ticket) -> Option<usize> {
+        if self.positions.is_empty() {
+            self.positions = self.order().into_iter().zip(1..).collect();
         }
-        let mut left: BTreeMap<_, _> = self.waiting.iter().collect();
-        let mut by_tenant = self.by_tenant.clone();
-        let mut position = 0;
-        loop {
-            let first = self.first(&by_tenant, left.iter().map(|(ticket, waiting)| (*ticket, *waiting)))?;
-            position += 1;
-            if first == ticket {
-                return Some(position);
-            }
-            if let Some(waiting) = left.remove(&first) {
-                *by_tenant.entry(waiting.tenant.clone()).or_default() += 1;
-            }
-        }
+        self.positions.get(&ticket).copied()
     }
 
     /// Higher priority first, then the tenant for whom least runs, then who came first.
-    #[expect(clippy::unused_self, reason = "the order is the queue's own rule")]
-    fn first<'a>(
-        &self,
-        by_tenant: &HashMap<Tenant, usize>,
-        waiting: impl Iterator<Item = (&'a Ticket, &'a Waiting)>,
-    ) -> Option<Ticket> {
+    fn first(&self) -> Option<Ticket> {
         let rank = |(ticket, waiting): &(&Ticket, &Waiting)| {
-            (Reverse(waiting.priority), by_tenant.get(&waiting.tenant).copied().unwrap_or(0), **ticket)
+            (Reverse(waiting.priority), self.running_for(&waiting.tenant), **ticket)
         };
-        waiting.min_by_key(rank).map(|(ticket, _)| *ticket)
+        self.waiting.iter().min_by_key(rank).map(|(ticket, _)| *ticket)
+    }
+
+    /// All who wait, in the order in which they would get slots that came one by one.
+    fn order(&self) -> Vec<Ticket> {
+        let mut levels: BTreeMap<Reverse<i32>, HashMap<&Tenant, VecDeque<Ticket>>> = BTreeMap::new();
+        for (ticket, waiting) in &self.waiting {
+            let lines = levels.entry(Reverse(waiting.priority)).or_default();
+            lines.entry(&waiting.tenant).or_default().push_back(*ticket);
+        }
+        let mut order = Vec::with_capacity(self.waiting.len());
+        let mut taken: HashMap<&Tenant, usize> = HashMap::new();
+        for mut lines in levels.into_values() {
+            let count = |tenant: &Tenant, taken: &HashMap<&Tenant, usize>| {
+                self.running_for(tenant) + taken.get(tenant).copied().unwrap_or(0)
+            };
+            let mut claims: BinaryHeap<_> = lines
+                .iter_mut()
+                .filter_map(|(tenant, line)| {
+                    Some(Reverse((count(tenant, &taken), line.pop_front()?, *tenant)))
+                })
+                .collect();
+            while let Some(Reverse((running, ticket, tenant))) = claims.pop() {
+                order.push(ticket);
+                *taken.entry(tenant).or_default() += 1;
+                if let Some(next) = lines.get_mut(tenant).and_then(VecDeque::pop_front) {
+                    claims.push(Reverse((running + 1, next, tenant)));
+                }
+            }
+        }
+        order
+    }
+
+    fn running_for(&self, tenant: &Tenant) -> usize {
+        self.by_tenant.get(tenant).copied().unwrap_or(0)
     }
 
     fn take(&mut self, tenant: &Tenant) {
+        self.positions.clear();
         self.running += 1;
         *self.by_tenant.entry(tenant.clone()).or_default() += 1;
     }

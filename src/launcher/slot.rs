@@ -91,11 +91,12 @@ impl Slots {
         wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)
     }
 
-    fn give_back(self: &Arc<Self>, tenant: &Tenant, took: Duration) {
+    fn give_back(self: &Arc<Self>, tenant: &Tenant, took: Option<Duration>) {
         let turn = {
             let mut state = self.lock();
-            let took = took.as_secs_f64();
-            state.mean = Some(state.mean.map_or(took, |mean| mean + (took - mean) / 5.0));
+            if let Some(took) = took.as_ref().map(Duration::as_secs_f64) {
+                state.mean = Some(state.mean.map_or(took, |mean| mean + (took - mean) / 5.0));
+            }
             let next = state.queue.finish(tenant);
             next.and_then(|ticket| state.turns.remove(&ticket))
         };
@@ -121,17 +122,25 @@ pub(super) struct Slot {
     slots: Arc<Slots>,
     tenant: Tenant,
     since: Instant,
+    /// Whether a run was seen to its end in it: of others the mean learns nothing.
+    completed: bool,
 }
 
 impl Slot {
     fn new(slots: &Arc<Slots>, tenant: Tenant) -> Self {
-        Self { slots: Arc::clone(slots), tenant, since: Instant::now() }
+        Self { slots: Arc::clone(slots), tenant, since: Instant::now(), completed: false }
+    }
+
+    /// Gives the slot back after a run, of which the suggested wait learns.
+    pub(super) fn complete(mut self) {
+        self.completed = true;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.give_back(&self.tenant, self.since.elapsed());
+        let took = self.completed.then(|| self.since.elapsed());
+        self.slots.give_back(&self.tenant, took);
     }
 }
 

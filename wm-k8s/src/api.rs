@@ -92,7 +92,7 @@ impl Api {
         }
     }
 
-    pub(crate) async fn job(&self, name: &str) -> Result<JobObject, CallError> {
+    pub(crate) async fn job<T: DeserializeOwned>(&self, name: &str) -> Result<T, CallError> {
         self.call(|| self.jobs().get(name, &GetParams::default())).await
     }
 

@@ -64,7 +64,7 @@ impl KubernetesWorkloadManager {
         let api = &self.shared.api;
         let name = &job.name;
         for _ in 0..MESSAGE_TRIES {
-            let object = api.job(name).await;
+            let object = api.job::<JobObject>(name).await;
             let object =
                 object.map_err(|error| error.into_error("the message could not be kept", api.namespace()))?;
             let annotations = object.metadata.annotations.unwrap_or_default();
@@ -212,7 +212,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
     async fn cancel(&self, run: &RunId) -> Result<()> {
         let api = &self.shared.api;
         let name = names::job(run);
-        let job = match api.job(&name).await {
+        let job: JobObject = match api.job(&name).await {
             Ok(job) => job,
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error.into_error("the run could not be cancelled", api.namespace())),

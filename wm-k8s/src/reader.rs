@@ -16,7 +16,7 @@ use crate::{
     messages::{self, Message},
     names,
     shared::Shared,
-    view::{JobView, PodView},
+    view::{JobObject, JobView, PodView},
 };
 
 /// How long to wait before a log is opened again, or a role without `watch` looks again.
@@ -160,7 +160,7 @@ impl Reader {
 
     /// The messages of a Job that have not been told.
     async fn messages(&mut self, job: &JobView) -> Result<Vec<LogRecord>> {
-        let object = match self.shared.api.job(&job.name).await {
+        let object: JobObject = match self.shared.api.job(&job.name).await {
             Ok(object) => object,
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             Err(error) => {

@@ -17,7 +17,7 @@ use crate::{
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
     status::status,
-    view::{JobView, PodView},
+    view::{JobObject, JobView, PodView},
     watch,
 };
 
@@ -135,7 +135,7 @@ impl Shared {
         {
             return Ok(Some(status));
         }
-        let job = match self.api.job(&name).await {
+        let job: JobObject = match self.api.job(&name).await {
             Ok(job) => job,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => {

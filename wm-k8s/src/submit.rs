@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::PropagationPolicy;
+use serde::Deserialize as _;
 use serde_json::Value;
 use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, Submission};
 
@@ -65,10 +66,14 @@ impl Shared {
             let jobs = self.known_jobs_of(&run.workload).await?;
             let own = jobs.iter().filter(|job| job.run.workload == run.workload);
             if let Some(last) = own.max_by_key(|job| job.run.attempt) {
-                if !self.has_ended(last).await? {
-                    return self.adopt(request, last, secrets).await;
+                run.attempt = last.run.attempt;
+                // The name of one that is being deleted is free when it is gone, which `create` waits for.
+                if !last.deleting {
+                    if !self.has_ended(last).await? {
+                        return self.adopt(request, last, secrets).await;
+                    }
+                    run.attempt = run.attempt.next();
                 }
-                run.attempt = last.run.attempt.next();
             }
         }
         loop {
@@ -108,22 +113,14 @@ impl Shared {
     async fn create(&self, request: &RunRequest, run: &RunId, secrets: SecretMode) -> Result<Created> {
         let messages = self.unplaced(&run.workload);
         let restriction = self.restriction().await;
-        let manifests = manifest::job(
-            request,
-            run,
-            &self.settings,
-            restriction,
-            secrets,
-            &messages,
-            Some(Timestamp::now()),
-        )?;
+        let submitted = Timestamp::now();
+        let manifests =
+            manifest::job(request, run, &self.settings, restriction, secrets, &messages, Some(submitted))?;
         let name = names::job(run);
         for _ in 0..GONE_TRIES {
             match self.api.create_job(&manifests.job).await {
                 Ok(made) => {
-                    let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-                    self.check_kept(&manifests.job, &made, &name, &uid).await?;
-                    self.remember(made);
+                    let uid = self.keep(&manifests.job, made, &name).await?;
                     self.placed(&run.workload, messages.len());
                     return Ok(Created::Ours(uid));
                 }
@@ -132,8 +129,14 @@ impl Shared {
                 }
                 Err(error) if error.refusal().is_some_and(Refusal::is_taken) => {
                     match self.taken(&name).await? {
-                        Some(job) if job.deleting => tokio::time::sleep(GONE_POLL).await,
-                        Some(job) => return Ok(Created::Taken(Box::new(job))),
+                        // The answer to an earlier try was lost: it is this very submission's.
+                        Some((job, made)) if job.submitted == Some(submitted) && job.run == *run => {
+                            let uid = self.keep(&manifests.job, made, &name).await?;
+                            self.placed(&run.workload, messages.len());
+                            return Ok(Created::Ours(uid));
+                        }
+                        Some((job, _)) if job.deleting => tokio::time::sleep(GONE_POLL).await,
+                        Some((job, _)) => return Ok(Created::Taken(Box::new(job))),
                         // Deleted between the two calls.
                         None => {}
                     }
@@ -148,6 +151,14 @@ impl Shared {
         .with_context("job", name))
     }
 
+    /// Takes a new Job as ours, if the server kept what counts; gives its UID.
+    async fn keep(&self, sent: &Value, made: Value, name: &str) -> Result<String> {
+        let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        self.check_kept(sent, &made, name, &uid).await?;
+        self.remember(made);
+        Ok(uid)
+    }
+
     /// Shows a new Job to those who ask before the watch has it.
     fn remember(&self, made: Value) {
         let job = serde_json::from_value::<JobObject>(made).ok();
@@ -156,13 +167,15 @@ impl Shared {
         }
     }
 
-    async fn taken(&self, name: &str) -> Result<Option<JobView>> {
-        let job: JobObject = match self.api.job(name).await {
+    /// The Job that has the name already, read and as it is.
+    async fn taken(&self, name: &str) -> Result<Option<(JobView, Value)>> {
+        let made: Value = match self.api.job(name).await {
             Ok(job) => job,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(self.refuse(error, name)),
         };
-        JobView::new(&job).map(Some).ok_or_else(|| {
+        let job = JobObject::deserialize(&made).ok().as_ref().and_then(JobView::new);
+        job.map(|job| Some((job, made))).ok_or_else(|| {
             Error::new(
                 ErrorKind::Conflict,
                 "a Job of this name was not made by a workload manager; delete or rename it",

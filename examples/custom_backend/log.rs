@@ -1,0 +1,102 @@
+//! The log of a workload: lines in memory, and who waits for more.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, stream};
+use tokio::sync::watch;
+use wm_core::{Attempt, LogQuery, LogRecord, LogSource, LogStream};
+
+/// One log over all attempts.
+#[derive(Default)]
+pub(super) struct Log(watch::Sender<Lines>);
+
+#[derive(Default)]
+struct Lines {
+    records: Vec<LogRecord>,
+    /// The attempts that may write more.
+    open: BTreeSet<Attempt>,
+}
+
+impl Log {
+    pub(super) fn open(&self, attempt: Attempt) {
+        self.0.send_modify(|lines| {
+            lines.open.insert(attempt);
+        });
+    }
+
+    pub(super) fn close(&self, attempt: Attempt) {
+        self.0.send_modify(|lines| {
+            lines.open.remove(&attempt);
+        });
+    }
+
+    pub(super) fn push(&self, record: LogRecord) {
+        self.0.send_modify(|lines| lines.records.push(record));
+    }
+
+    /// Moves another log's lines to where they belong by their time.
+    pub(super) fn take_from(&self, other: &Self) {
+        let mut moved = Vec::new();
+        other.0.send_modify(|lines| moved.append(&mut lines.records));
+        self.0.send_modify(|lines| {
+            lines.records.append(&mut moved);
+            lines.records.sort_by_key(|record| record.time);
+        });
+    }
+
+    /// The last lines of an attempt, as text.
+    pub(super) fn last_lines(&self, attempt: Attempt, limit: usize) -> Vec<String> {
+        let lines = self.0.borrow();
+        let own = lines.records.iter().filter(|record| is_of(record, attempt));
+        let mut last: Vec<_> = own.rev().take(limit).map(|record| record.text().into_owned()).collect();
+        last.reverse();
+        last
+    }
+
+    pub(super) fn read(&self, query: &LogQuery) -> LogStream {
+        let mut lines = self.0.subscribe();
+        lines.mark_changed();
+        let reader = Reader { lines, query: query.clone(), read: 0 };
+        let batches = stream::unfold(Some(reader), |reader| async {
+            let mut reader = reader?;
+            // The log may be deleted meanwhile.
+            reader.lines.changed().await.ok()?;
+            let (records, is_over) = reader.advance();
+            Some((records, (!is_over).then_some(reader)))
+        });
+        batches.flat_map(stream::iter).map(Ok).boxed()
+    }
+}
+
+struct Reader {
+    lines: watch::Receiver<Lines>,
+    query: LogQuery,
+    /// How many records have been looked at.
+    read: usize,
+}
+
+impl Reader {
+    /// The records that are new, and whether they are the last.
+    fn advance(&mut self) -> (Vec<LogRecord>, bool) {
+        let LogQuery { attempt, since, follow, .. } = self.query;
+        let lines = self.lines.borrow_and_update();
+        let new = lines.records.iter().skip(self.read).filter(|record| {
+            attempt.is_none_or(|attempt| is_of(record, attempt))
+                && since.is_none_or(|since| record.time >= Some(since))
+        });
+        let mut records: Vec<_> = new.cloned().collect();
+        self.read = lines.records.len();
+        // The last lines of what is there now, not of what comes later.
+        if let Some(tail) = self.query.tail.take() {
+            let tail = usize::try_from(tail).unwrap_or(usize::MAX);
+            records.drain(..records.len().saturating_sub(tail));
+        }
+        let is_open = attempt.map_or(!lines.open.is_empty(), |attempt| lines.open.contains(&attempt));
+        (records, !(follow && is_open))
+    }
+}
+
+/// Whether an attempt's program wrote it; the server's messages are of no attempt.
+fn is_of(record: &LogRecord, of: Attempt) -> bool {
+    matches!(&record.source, LogSource::Output { attempt, .. } if *attempt == of)
+}
