@@ -28,7 +28,7 @@ use crate::{
 /// How long one call may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// More calls at once need more connections and gain nothing.
-const CALLS_AT_ONCE: usize = 16;
+pub(crate) const CALLS_AT_ONCE: usize = 16;
 const PAGE: u32 = 500;
 
 /// The API of one namespace.

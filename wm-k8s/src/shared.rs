@@ -5,11 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{sync::OnceCell, task::JoinSet};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::JoinSet,
+};
 use wm_core::{Result, RunId, RunStatus, WorkloadId};
 
 use crate::{
-    api::Api,
+    api::{Api, CALLS_AT_ONCE},
     board::{self, Board},
     messages::Message,
     names,
@@ -33,6 +36,8 @@ pub(crate) struct Shared {
     watches: OnceCell<Watches>,
     restriction: OnceCell<Restriction>,
     unplaced: Mutex<Unplaced>,
+    /// The right to build a Job and send it.
+    pub(crate) turns: Semaphore,
 }
 
 /// The tasks of the watches, which end with the manager.
@@ -58,6 +63,7 @@ impl Shared {
             watches: OnceCell::new(),
             restriction: OnceCell::new(),
             unplaced: Mutex::default(),
+            turns: Semaphore::new(CALLS_AT_ONCE),
         }
     }
 

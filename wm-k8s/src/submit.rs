@@ -114,13 +114,26 @@ impl Shared {
         let messages = self.unplaced(&run.workload);
         let restriction = self.restriction().await;
         let submitted = Timestamp::now();
-        let manifests =
-            manifest::job(request, run, &self.settings, restriction, secrets, &messages, Some(submitted))?;
         let name = names::job(run);
         for _ in 0..GONE_TRIES {
-            match self.api.create_job(&manifests.job).await {
+            let (sent, posted) = {
+                // A thousand manifests that wait for a connection would take more memory than all else.
+                let _turn = self.turns.acquire().await;
+                let manifests = manifest::job(
+                    request,
+                    run,
+                    &self.settings,
+                    restriction,
+                    secrets,
+                    &messages,
+                    Some(submitted),
+                )?;
+                let posted = self.api.create_job(&manifests.job).await;
+                (manifests.job, posted)
+            };
+            match posted {
                 Ok(made) => {
-                    let uid = self.keep(&manifests.job, made, &name).await?;
+                    let uid = self.keep(&sent, made, &name).await?;
                     self.placed(&run.workload, messages.len());
                     return Ok(Created::Ours(uid));
                 }
@@ -131,7 +144,7 @@ impl Shared {
                     match self.taken(&name).await? {
                         // The answer to an earlier try was lost: it is this very submission's.
                         Some((job, made)) if job.submitted == Some(submitted) && job.run == *run => {
-                            let uid = self.keep(&manifests.job, made, &name).await?;
+                            let uid = self.keep(&sent, made, &name).await?;
                             self.placed(&run.workload, messages.len());
                             return Ok(Created::Ours(uid));
                         }
