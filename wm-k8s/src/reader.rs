@@ -77,6 +77,16 @@ struct Reader {
     told: HashMap<String, usize>,
 }
 
+/// How pods are read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    since: Option<jiff::Timestamp>,
+    /// As in [`Reader`].
+    live: bool,
+    /// Whether a line that is still being written is given as far as it goes, to who does not wait for the rest.
+    in_parts: bool,
+}
+
 impl Reader {
     /// Reads on from where the last pass ended.
     fn pass(&mut self, follow: bool) -> impl Stream<Item = Result<LogRecord>> + Send + '_ {
@@ -103,6 +113,7 @@ impl Reader {
         follow: bool,
     ) -> impl Stream<Item = Result<LogRecord>> + Send + 'a {
         let since = self.query.since;
+        let reading = Reading { since, live: self.live, in_parts: !self.query.follow };
         try_stream! {
             let mut waiting = VecDeque::from(self.messages(job).await?);
             loop {
@@ -113,7 +124,13 @@ impl Reader {
                 let mut any = false;
                 for pod in pods {
                     any = true;
-                    let output = pod_output(&self.shared, &mut self.cursors, &pod, job, since, follow && !pod.has_ended(), self.live);
+                    // What is known before the program starts is older than all that it will write.
+                    if !pod.has_started() {
+                        for message in waiting.drain(..) {
+                            yield message;
+                        }
+                    }
+                    let output = pod_output(&self.shared, &mut self.cursors, &pod, job, follow && !pod.has_ended(), reading);
                     pin_mut!(output);
                     while let Some(record) = output.try_next().await? {
                         while waiting.front().is_some_and(|message: &LogRecord| message.time <= record.time) {
@@ -194,9 +211,8 @@ fn pod_output<'a>(
     cursors: &'a mut HashMap<String, Cursor>,
     pod: &'a PodView,
     job: &'a JobView,
-    since: Option<jiff::Timestamp>,
     follow: bool,
-    live: bool,
+    reading: Reading,
 ) -> impl Stream<Item = Result<LogRecord>> + Send + 'a {
     try_stream! {
         let cursor = cursors.entry(pod.uid.clone()).or_default();
@@ -217,7 +233,7 @@ fn pod_output<'a>(
                     container: Some(names::CONTAINER.to_owned()),
                     follow: follow && !ended,
                     timestamps: true,
-                    since_time: cursor.since().max(since.and_then(|time| jiff::Timestamp::from_second(time.as_second()).ok())),
+                    since_time: cursor.since().max(reading.since.and_then(|time| jiff::Timestamp::from_second(time.as_second()).ok())),
                     ..LogParams::default()
                 };
                 match shared.api.log(&pod.name, &params).await {
@@ -231,6 +247,7 @@ fn pod_output<'a>(
                                     lines.push(&chunk);
                                     for line in lines.take() {
                                         if let Some(record) = record(line, cursor, source()) {
+                                            failures = 0;
                                             yield record;
                                         }
                                     }
@@ -247,7 +264,10 @@ fn pod_output<'a>(
                             Some(error) => {
                                 tracing::debug!(%error, pod = pod.name, "A log stream broke, it is taken up again");
                                 failures += 1;
-                                tokio::time::sleep(PAUSE).await;
+                                // Most breaks are one connection's; only what breaks again at once is given time.
+                                if failures > 1 {
+                                    tokio::time::sleep(PAUSE).await;
+                                }
                                 if failures > 20 && !follow {
                                     Err(Error::new(ErrorKind::Unavailable, "the log stream broke again and again")
                                         .with_source(error))?;
@@ -256,7 +276,7 @@ fn pod_output<'a>(
                             }
                             None => {
                                 // A stream that ends may have been cut as well, unless the container had ended.
-                                if (ended || !follow)
+                                if (ended || reading.in_parts)
                                     && let Some(record) = lines.finish().and_then(|line| record(line, cursor, source()))
                                 {
                                     yield record;
@@ -282,7 +302,7 @@ fn pod_output<'a>(
             if ended || !follow {
                 break;
             }
-            if live {
+            if reading.live {
                 let _ended = changes.changed().await;
             } else {
                 tokio::time::sleep(PAUSE).await;
