@@ -119,6 +119,16 @@ impl Api {
         self.call(|| self.jobs().patch(name, &PatchParams::default(), &Patch::Merge(patch))).await
     }
 
+    /// The same for a patch that names the version it was made for: another try of a stale one is in vain.
+    pub(crate) async fn patch_job_as_read(&self, name: &str, patch: &Value) -> Result<(), CallError> {
+        let build = || self.jobs().patch(name, &PatchParams::default(), &Patch::Merge(patch));
+        let may_pass = |error: &CallError| {
+            error.is_temporary() && error.refusal().is_none_or(|refusal| refusal.code != 409)
+        };
+        let _patched: serde::de::IgnoredAny = self.call_while(build, may_pass).await?;
+        Ok(())
+    }
+
     pub(crate) async fn delete_job(
         &self,
         name: &str,
@@ -199,6 +209,14 @@ impl Api {
         &self,
         build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
     ) -> Result<T, CallError> {
+        self.call_while(build, CallError::is_temporary).await
+    }
+
+    async fn call_while<T: DeserializeOwned>(
+        &self,
+        build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
+        may_pass: impl Fn(&CallError) -> bool + Send,
+    ) -> Result<T, CallError> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
@@ -206,7 +224,7 @@ impl Api {
             .with_jitter();
         (|| self.call_once(&build))
             .retry(policy)
-            .when(CallError::is_temporary)
+            .when(may_pass)
             .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.max(wait))))
             .notify(|error, wait| tracing::debug!(?error, ?wait, "Call failed, trying again"))
             .await

@@ -75,8 +75,8 @@ impl KubernetesWorkloadManager {
                 "resourceVersion": object.metadata.resource_version,
                 "annotations": { names::MESSAGES: messages::encode(&all) },
             }});
-            match api.patch_job::<serde::de::IgnoredAny>(name, &patch).await {
-                Ok(_) => return Ok(()),
+            match api.patch_job_as_read(name, &patch).await {
+                Ok(()) => return Ok(()),
                 Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => {}
                 Err(error) => return Err(error.into_error("the message could not be kept", api.namespace())),
             }
