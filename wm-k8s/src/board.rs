@@ -61,7 +61,7 @@ impl Run {
             return Some(now);
         }
         let verdict = if self.cancelled || job.cancelled {
-            Verdict::new(Outcome::Cancelled, Reason::Cancelled, "the run was cancelled", "")
+            cancelled()
         } else {
             Verdict::new(
                 Outcome::Failed,
@@ -194,6 +194,11 @@ impl Board {
         }
     }
 
+    /// Whether a caller of ours cancelled a run that somebody follows.
+    pub(crate) fn is_cancelled(&self, job: &str) -> bool {
+        self.lock().get(job).is_some_and(|run| run.cancelled)
+    }
+
     /// Remembers that a caller of ours cancelled the run, to tell it from a deletion by others.
     pub(crate) fn mark_cancelled(&self, job: &str) {
         if let Some(run) = self.lock().get_mut(job) {
@@ -252,6 +257,10 @@ impl Board {
         // No code panics while it holds the lock, so what a poisoned one holds is whole.
         self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+pub(crate) fn cancelled() -> Verdict {
+    Verdict::new(Outcome::Cancelled, Reason::Cancelled, "the run was cancelled", "")
 }
 
 /// Oldest first: by the cluster's clock, and within its whole seconds by the submitters'.

@@ -8,7 +8,7 @@ use kube::api::LogParams;
 use serde_json::Value;
 use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
 
-use crate::{names, shared::Shared};
+use crate::{board, names, shared::Shared};
 
 /// How often a manager asks for a run whose role can't list.
 const POLL: Duration = Duration::from_secs(3);
@@ -70,10 +70,15 @@ impl Shared {
         let Some(first) = shared.status_of(&run).await? else {
             return Err(not_found(&run, shared.api.namespace()));
         };
+        let name = names::job(&run);
+        // Nothing is told here but that a caller of ours cancels the run.
+        let followed = shared.board.subscribe(&name);
         Ok(try_stream! {
             let mut last = first;
             loop {
                 if last.phase.is_terminal() {
+                    drop(followed);
+                    shared.board.release(&name);
                     yield shared.with_evidence(last).await;
                     return;
                 }
@@ -87,7 +92,8 @@ impl Shared {
                         }
                         Ok(Some(_)) => {}
                         Ok(None) => {
-                            last = last.with_verdict(gone());
+                            let verdict = if shared.board.is_cancelled(&name) { board::cancelled() } else { gone() };
+                            last = last.with_verdict(verdict);
                             break;
                         }
                         Err(error) if error.is_retryable() => tracing::warn!(%error, "Poll failed, trying again"),

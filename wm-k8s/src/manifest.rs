@@ -84,7 +84,7 @@ pub(crate) fn job(
 
     let mut template = json!({
         "metadata": {
-            "labels": names::pod_labels(run),
+            "labels": names::pod_labels(run, workload),
             "annotations": { "cluster-autoscaler.kubernetes.io/safe-to-evict": "false" },
         },
         "spec": pod,
@@ -147,7 +147,7 @@ pub(crate) fn secret(request: &RunRequest, run: &RunId, namespace: &str, job_uid
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": names::pod_labels(run),
+            "labels": names::own_labels(run),
             "ownerReferences": [{
                 "apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid,
                 "controller": true, "blockOwnerDeletion": false,

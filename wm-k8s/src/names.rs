@@ -44,8 +44,15 @@ pub(crate) fn answers_to(id: &WorkloadId) -> String {
     format!("alias.workload-manager/{id}")
 }
 
-/// The labels of the pods of a run.
-pub(crate) fn pod_labels(run: &RunId) -> BTreeMap<String, String> {
+/// The labels of the pods of a run. Under a role without list on Jobs they are how a run is found, by alias too.
+pub(crate) fn pod_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, String> {
+    let mut labels = own_labels(run);
+    labels.extend(workload.aliases().map(|id| (answers_to(id), "true".to_owned())));
+    labels
+}
+
+/// The labels that all objects of a run have.
+pub(crate) fn own_labels(run: &RunId) -> BTreeMap<String, String> {
     BTreeMap::from([
         (MANAGED_BY.to_owned(), MANAGER.to_owned()),
         (COMPONENT.to_owned(), RUNNER.to_owned()),
@@ -57,11 +64,9 @@ pub(crate) fn pod_labels(run: &RunId) -> BTreeMap<String, String> {
 
 /// The labels of the Job of a run.
 pub(crate) fn job_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, String> {
-    let mut labels = pod_labels(run);
+    let mut labels = pod_labels(run, workload);
     labels.insert(SPEC.to_owned(), workload.fingerprint());
-    for id in workload.aliases().chain([&run.workload]) {
-        labels.insert(answers_to(id), "true".to_owned());
-    }
+    labels.insert(answers_to(&run.workload), "true".to_owned());
     labels
 }
 

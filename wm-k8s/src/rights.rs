@@ -48,6 +48,7 @@ pub(crate) const RIGHTS: &[Right] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one answer of the cluster")]
 pub(crate) struct Rights {
+    /// With list on Pods, since the one without the other tells nothing.
     pub(crate) list_jobs: bool,
     pub(crate) watch: bool,
     pub(crate) patch_jobs: bool,
@@ -83,7 +84,7 @@ impl Rights {
             !missing.iter().any(|right| right.resource == resource && right.verb == verb)
         };
         Self {
-            list_jobs: has("jobs", "list"),
+            list_jobs: has("jobs", "list") && has("pods", "list"),
             watch: has("jobs", "list") && has("jobs", "watch") && has("pods", "list") && has("pods", "watch"),
             patch_jobs: has("jobs", "patch"),
             delete_job: has("jobs", "delete"),

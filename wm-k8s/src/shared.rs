@@ -1,7 +1,7 @@
 //! What all operations of a manager share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,11 +9,12 @@ use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
 };
-use wm_core::{Result, RunId, RunStatus, WorkloadId};
+use wm_core::{Attempt, Result, RunId, RunStatus, Workload, WorkloadId};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
     board::{self, Board},
+    error::CallError,
     messages::Message,
     names,
     rights::Rights,
@@ -112,12 +113,36 @@ impl Shared {
             return Ok(known);
         }
         let selector = format!("{},{}", names::RUNNERS, names::answers_to(id));
-        let jobs = self.api.jobs_with(&selector).await;
+        let jobs = if self.rights.list_jobs {
+            self.api.jobs_with(&selector).await
+        } else {
+            self.jobs_by_pods(id, &selector).await
+        };
         let jobs =
             jobs.map_err(|error| error.into_error("the runs could not be listed", self.api.namespace()))?;
         let mut jobs: Vec<_> = jobs.iter().filter_map(JobView::new).collect();
         jobs.sort_by(|a, b| board::order(a).cmp(&board::order(b)));
         Ok(jobs)
+    }
+
+    /// The same for a role that may list Pods alone: their labels name their Jobs.
+    async fn jobs_by_pods(&self, id: &WorkloadId, by_alias: &str) -> Result<Vec<JobObject>, CallError> {
+        let by_id = format!("{},{}={id}", names::RUNNERS, names::ID);
+        // The first attempt may have no pod yet.
+        let mut jobs = BTreeSet::from([names::job_of(id, Attempt::FIRST)]);
+        for selector in [&by_id, by_alias] {
+            let pods = self.api.pods_with(selector).await?;
+            jobs.extend(pods.iter().filter_map(PodView::new).map(|pod| pod.job));
+        }
+        let mut found = Vec::new();
+        for job in jobs {
+            match self.api.job(&job).await {
+                Ok(job) => found.push(job),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// The Pods of a Job.
@@ -174,8 +199,20 @@ impl Shared {
         unplaced.messages.get(id).cloned().unwrap_or_default()
     }
 
+    /// The messages that the first Job of a workload is to hold, under each of its ids.
+    pub(crate) fn unplaced_of(&self, workload: &Workload) -> Vec<(WorkloadId, Vec<Message>)> {
+        let ids = workload.aliases().chain([workload.id()]);
+        ids.map(|id| (id.clone(), self.unplaced(id))).collect()
+    }
+
     /// Forgets the messages that a Job holds now.
-    pub(crate) fn placed(&self, id: &WorkloadId, count: usize) {
+    pub(crate) fn placed(&self, messages: &[(WorkloadId, Vec<Message>)]) {
+        for (id, messages) in messages {
+            self.forget_unplaced(id, messages.len());
+        }
+    }
+
+    fn forget_unplaced(&self, id: &WorkloadId, count: usize) {
         let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(messages) = unplaced.messages.get_mut(id) else { return };
         messages.drain(..count.min(messages.len()));

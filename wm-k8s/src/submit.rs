@@ -61,19 +61,17 @@ impl Shared {
         mut run: RunId,
         secrets: SecretMode,
     ) -> Result<Submission> {
-        if self.rights.list_jobs {
-            // Earlier attempts may be gone, so the first free name tells nothing: ask for the last.
-            let jobs = self.known_jobs_of(&run.workload).await?;
-            let own = jobs.iter().filter(|job| job.run.workload == run.workload);
-            if let Some(last) = own.max_by_key(|job| job.run.attempt) {
-                run.attempt = last.run.attempt;
-                // The name of one that is being deleted is free when it is gone, which `create` waits for.
-                if !last.deleting {
-                    if !self.has_ended(last).await? {
-                        return self.adopt(request, last, secrets).await;
-                    }
-                    run.attempt = run.attempt.next();
+        // Earlier attempts may be gone, so the first free name tells nothing: ask for the last.
+        let jobs = self.known_jobs_of(&run.workload).await?;
+        let own = jobs.iter().filter(|job| job.run.workload == run.workload);
+        if let Some(last) = own.max_by_key(|job| job.run.attempt) {
+            run.attempt = last.run.attempt;
+            // The name of one that is being deleted is free when it is gone, which `create` waits for.
+            if !last.deleting {
+                if !self.has_ended(last).await? {
+                    return self.adopt(request, last, secrets).await;
                 }
+                run.attempt = run.attempt.next();
             }
         }
         loop {
@@ -111,7 +109,9 @@ impl Shared {
 
     /// Creates the Job, waiting for a namesake that is being deleted.
     async fn create(&self, request: &RunRequest, run: &RunId, secrets: SecretMode) -> Result<Created> {
-        let messages = self.unplaced(&run.workload);
+        let unplaced = self.unplaced_of(&request.workload);
+        let mut messages: Vec<_> = unplaced.iter().flat_map(|(_, messages)| messages).cloned().collect();
+        messages.sort_by_key(|message| message.time);
         let restriction = self.restriction().await;
         let submitted = Timestamp::now();
         let name = names::job(run);
@@ -134,7 +134,7 @@ impl Shared {
             match posted {
                 Ok(made) => {
                     let uid = self.keep(&sent, made, &name).await?;
-                    self.placed(&run.workload, messages.len());
+                    self.placed(&unplaced);
                     return Ok(Created::Ours(uid));
                 }
                 Err(error) if error.refusal().is_some_and(Refusal::is_being_deleted) => {
@@ -145,7 +145,7 @@ impl Shared {
                         // The answer to an earlier try was lost: it is this very submission's.
                         Some((job, made)) if job.submitted == Some(submitted) && job.run == *run => {
                             let uid = self.keep(&sent, made, &name).await?;
-                            self.placed(&run.workload, messages.len());
+                            self.placed(&unplaced);
                             return Ok(Created::Ours(uid));
                         }
                         Some((job, _)) if job.deleting => tokio::time::sleep(GONE_POLL).await,

@@ -1,0 +1,17 @@
+//! What the manager promises, on the embedded cluster.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cuts;
+mod ending;
+mod following;
+mod held;
+mod identity;
+mod logs;
+mod messages;
+mod narrow;
+mod refusals;
+mod secrets;
+mod stage;
+mod wire;
+mod writes;
