@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 /// How a run ended and why, for a person and for a program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Verdict {
     /// How it ended.
@@ -119,7 +119,7 @@ impl fmt::Display for Reason {
 }
 
 /// What a verdict is concluded from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Evidence {
     /// The exit code of the container that decided.

@@ -204,7 +204,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
                 return self.annotate(job, &message).await;
             }
         }
-        self.shared.keep_unplaced(workload, message);
+        self.shared.unplaced.keep(workload, message);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Opens the log of a workload.
 pub(crate) async fn open(shared: Arc<Shared>, id: WorkloadId, query: LogQuery) -> Result<LogStream> {
     let live = query.follow && shared.follow().await;
-    let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced(&id).is_empty();
+    let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced.of(&id).is_empty();
     if !known {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -100,7 +100,7 @@ impl Reader {
                     yield record;
                 }
             }
-            for record in self.untold("", &self.shared.unplaced(&self.id)) {
+            for record in self.untold("", &self.shared.unplaced.of(&self.id)) {
                 yield record;
             }
         }

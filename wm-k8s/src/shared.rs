@@ -1,8 +1,8 @@
 //! What all operations of a manager share.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
 };
 
 use tokio::{
@@ -21,12 +21,10 @@ use crate::{
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
     status::status,
+    unplaced::Unplaced,
     view::{JobObject, JobView, PodView},
     watch,
 };
-
-/// More messages of workloads that have no Job are forgotten, oldest workload first.
-const MOST_UNPLACED: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -36,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     watches: OnceCell<Watches>,
     restriction: OnceCell<Restriction>,
-    unplaced: Mutex<Unplaced>,
+    pub(crate) unplaced: Unplaced,
     /// The right to build a Job and send it.
     pub(crate) turns: Semaphore,
 }
@@ -45,13 +43,6 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Watches {
     _tasks: Mutex<JoinSet<()>>,
-}
-
-/// Messages that were written before their workload had a Job to keep them.
-#[derive(Debug, Default)]
-struct Unplaced {
-    messages: HashMap<WorkloadId, Vec<Message>>,
-    order: Vec<WorkloadId>,
 }
 
 impl Shared {
@@ -63,7 +54,7 @@ impl Shared {
             board: Arc::default(),
             watches: OnceCell::new(),
             restriction: OnceCell::new(),
-            unplaced: Mutex::default(),
+            unplaced: Unplaced::default(),
             turns: Semaphore::new(CALLS_AT_ONCE),
         }
     }
@@ -180,45 +171,16 @@ impl Shared {
         Ok(Some(status(&job, &pods)))
     }
 
-    pub(crate) fn keep_unplaced(&self, id: &WorkloadId, message: Message) {
-        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unplaced.messages.contains_key(id) {
-            if unplaced.order.len() >= MOST_UNPLACED {
-                let oldest = unplaced.order.remove(0);
-                unplaced.messages.remove(&oldest);
-                tracing::warn!(workload = %oldest, "The messages of a workload that never got a run are dropped");
-            }
-            unplaced.order.push(id.clone());
-        }
-        unplaced.messages.entry(id.clone()).or_default().push(message);
-    }
-
-    /// The messages of a workload that has no Job yet.
-    pub(crate) fn unplaced(&self, id: &WorkloadId) -> Vec<Message> {
-        let unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        unplaced.messages.get(id).cloned().unwrap_or_default()
-    }
-
     /// The messages that the first Job of a workload is to hold, under each of its ids.
     pub(crate) fn unplaced_of(&self, workload: &Workload) -> Vec<(WorkloadId, Vec<Message>)> {
         let ids = workload.aliases().chain([workload.id()]);
-        ids.map(|id| (id.clone(), self.unplaced(id))).collect()
+        ids.map(|id| (id.clone(), self.unplaced.of(id))).collect()
     }
 
     /// Forgets the messages that a Job holds now.
     pub(crate) fn placed(&self, messages: &[(WorkloadId, Vec<Message>)]) {
         for (id, messages) in messages {
-            self.forget_unplaced(id, messages.len());
-        }
-    }
-
-    fn forget_unplaced(&self, id: &WorkloadId, count: usize) {
-        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(messages) = unplaced.messages.get_mut(id) else { return };
-        messages.drain(..count.min(messages.len()));
-        if messages.is_empty() {
-            unplaced.messages.remove(id);
-            unplaced.order.retain(|known| known != id);
+            self.unplaced.forget(id, messages.len());
         }
     }
 }
