@@ -132,6 +132,8 @@ impl WorkloadManager for KubernetesWorkloadManager {
             keep_secrets: rights.create_secrets,
             cancel: rights.delete_job || rights.delete_jobs,
             follow_logs: true,
+            // A pod's log has no places of its own, and the order between pods and messages is made when it is read.
+            resume_logs: false,
             build_images: self.images.capabilities().build_images,
         }
     }

@@ -24,6 +24,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens the log of a workload.
 pub(crate) async fn open(shared: Arc<Shared>, id: WorkloadId, query: LogQuery) -> Result<LogStream> {
+    if query.after.is_some() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "a log of pods can't be read on from a place; read it since a time",
+        ));
+    }
     let live = query.follow && shared.follow().await;
     let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced.of(&id).is_empty();
     if !known {
