@@ -79,7 +79,7 @@ impl Shared {
         let name = names::job(&run);
         let changes = shared.board.subscribe(&name);
         // The watch may be behind: a Job that was made a moment ago is there all the same.
-        if shared.board.status(&name).is_none() && shared.status_of(&run).await?.is_none() {
+        if shared.status_of(&run).await?.is_none() {
             drop(changes);
             shared.board.release(&name);
             return Err(not_found(&run, shared.api.namespace()));

@@ -151,6 +151,10 @@ impl WorkloadManager for KubernetesWorkloadManager {
     async fn release(&self, run: &RunId) -> Result<()> {
         let api = &self.shared.api;
         let name = names::job(run);
+        // The name does not tell the kind.
+        if self.shared.status_of(run).await?.is_none() {
+            return Err(not_found(run, api.namespace()));
+        }
         let patch = json!({ "spec": { "suspend": false } });
         match api.patch_job::<JobObject>(&name, &patch).await {
             Ok(_) => Ok(()),

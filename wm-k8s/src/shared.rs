@@ -155,7 +155,8 @@ impl Shared {
         if self.follows()
             && let Some(status) = self.board.status(&name)
         {
-            return Ok(Some(status));
+            // The name does not tell the kind.
+            return Ok(Some(status).filter(|status| status.run == *run));
         }
         let job: JobObject = match self.api.job(&name).await {
             Ok(job) => job,
