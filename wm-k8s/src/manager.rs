@@ -60,7 +60,7 @@ impl KubernetesWorkloadManager {
         self
     }
 
-    async fn annotate(&self, job: &JobView, message: &Message) -> Result<()> {
+    async fn annotate(&self, job: &JobView, new: &[Message]) -> Result<()> {
         let api = &self.shared.api;
         let name = &job.name;
         for _ in 0..MESSAGE_TRIES {
@@ -70,7 +70,7 @@ impl KubernetesWorkloadManager {
             let annotations = object.metadata.annotations.unwrap_or_default();
             let mut all =
                 annotations.get(names::MESSAGES).map(|text| messages::decode(text)).unwrap_or_default();
-            all.push(message.clone());
+            all.extend_from_slice(new);
             let patch = json!({ "metadata": {
                 "resourceVersion": object.metadata.resource_version,
                 "annotations": { names::MESSAGES: messages::encode(&all) },
@@ -203,14 +203,14 @@ impl WorkloadManager for KubernetesWorkloadManager {
 
     #[instrument(skip_all, fields(workload = %workload))]
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
-        let message = Message::now(message);
+        let messages = Message::lines(message);
         if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
             self.shared.follow().await;
             if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
-                return self.annotate(job, &message).await;
+                return self.annotate(job, &messages).await;
             }
         }
-        self.shared.unplaced.keep(workload, message);
+        self.shared.unplaced.keep(workload, messages);
         Ok(())
     }
 

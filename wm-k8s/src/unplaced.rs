@@ -25,10 +25,10 @@ struct Kept {
 }
 
 impl Unplaced {
-    pub(crate) fn keep(&self, id: &WorkloadId, message: Message) {
+    pub(crate) fn keep(&self, id: &WorkloadId, new: Vec<Message>) {
         let mut kept = self.lock();
         if let Some((_, messages)) = kept.messages.get_mut(id) {
-            messages.push(message);
+            messages.extend(new);
             return;
         }
         if kept.order.len() >= MOST_WORKLOADS
@@ -40,7 +40,7 @@ impl Unplaced {
         let age = kept.next;
         kept.next += 1;
         kept.order.insert(age, id.clone());
-        kept.messages.insert(id.clone(), (age, vec![message]));
+        kept.messages.insert(id.clone(), (age, new));
     }
 
     pub(crate) fn of(&self, id: &WorkloadId) -> Vec<Message> {
@@ -76,9 +76,9 @@ mod tests {
     #[test]
     fn what_came_meanwhile_is_kept() {
         let unplaced = Unplaced::default();
-        unplaced.keep(&id(1), Message::now("one"));
+        unplaced.keep(&id(1), Message::lines("one"));
         let sent = unplaced.of(&id(1)).len();
-        unplaced.keep(&id(1), Message::now("two"));
+        unplaced.keep(&id(1), Message::lines("two"));
         unplaced.forget(&id(1), sent);
         let left: Vec<_> = unplaced.of(&id(1)).into_iter().map(|message| message.text).collect();
         assert_eq!(left, ["two"]);
@@ -90,7 +90,7 @@ mod tests {
     fn the_oldest_workload_goes_when_there_are_too_many() {
         let unplaced = Unplaced::default();
         for number in 0..=MOST_WORKLOADS {
-            unplaced.keep(&id(number), Message::now("queued"));
+            unplaced.keep(&id(number), Message::lines("queued"));
         }
         assert!(unplaced.of(&id(0)).is_empty());
         assert_eq!(unplaced.of(&id(1)).len(), 1);
