@@ -176,6 +176,10 @@ impl Board {
         self.lock().get(job)?.status()
     }
 
+    pub(crate) fn job(&self, name: &str) -> Option<JobView> {
+        self.lock().get(name)?.job.clone()
+    }
+
     pub(crate) fn pods(&self, job: &str) -> Vec<PodView> {
         self.lock().get(job).map(|run| run.pods.clone()).unwrap_or_default()
     }

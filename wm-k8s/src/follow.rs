@@ -131,7 +131,8 @@ impl Shared {
     }
 
     /// Adds what the cluster reported and the last lines to a failed run's verdict.
-    pub(crate) async fn with_evidence(&self, mut status: RunStatus) -> RunStatus {
+    pub(crate) async fn with_evidence(&self, told: RunStatus) -> RunStatus {
+        let mut status = self.confirmed(told).await;
         let Some(verdict) = status.verdict.as_mut().filter(|verdict| verdict.outcome == Outcome::Failed)
         else {
             return status;

@@ -1,6 +1,7 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use kube::{Client, api::PropagationPolicy};
 use serde_json::{Value, json};
 use tracing::instrument;
@@ -178,7 +179,8 @@ impl WorkloadManager for KubernetesWorkloadManager {
     #[instrument(skip_all)]
     async fn list(&self, filter: &RunFilter) -> Result<Vec<RunStatus>> {
         if self.shared.follows() {
-            return Ok(self.shared.board.list(filter));
+            let told = self.shared.board.list(filter).into_iter();
+            return Ok(join_all(told.map(|status| self.shared.confirmed(status))).await);
         }
         let api = &self.shared.api;
         let refuse = |error: crate::error::CallError| {

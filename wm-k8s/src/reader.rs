@@ -125,7 +125,12 @@ impl Reader {
             loop {
                 let mut change = self.shared.board.subscribe(&job.name);
                 let ended = !follow || self.has_ended(job).await?;
-                let mut pods = self.shared.pods_of(&job.name, &job.run).await?;
+                let finished = job.is_finished() || (follow && ended);
+                let mut pods = if finished {
+                    self.shared.ended_pods_of(&job.name, &job.run).await?
+                } else {
+                    self.shared.pods_of(&job.name, &job.run).await?
+                };
                 pods.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
                 let mut any = false;
                 for pod in pods {
@@ -232,6 +237,8 @@ fn pod_output<'a>(
             // What is known before the log is opened: if the container had ended by then, the log is whole.
             let mut changes = shared.board.subscribe(&job.name);
             let now = shared.pods_of(&job.name, &job.run).await?.into_iter().find(|now| now.uid == pod.uid);
+            // What the caller has seen may be newer than what the watch has told.
+            let now = if pod.has_ended() { Some(pod.clone()) } else { now };
             let ended = now.as_ref().is_none_or(PodView::has_ended);
             if now.as_ref().is_some_and(PodView::has_started) || now.is_none() {
                 cursor.reopen();

@@ -9,7 +9,7 @@ use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
 };
-use wm_core::{Attempt, Result, RunId, RunStatus, Workload, WorkloadId};
+use wm_core::{Attempt, Reason, Result, RunId, RunStatus, Workload, WorkloadId};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
@@ -141,6 +141,19 @@ impl Shared {
         if self.follows() {
             return Ok(self.board.pods(job));
         }
+        self.listed_pods_of(run).await
+    }
+
+    /// The Pods of a Job that has ended, of which one must have too: the watch on Pods may be behind the one on Jobs.
+    pub(crate) async fn ended_pods_of(&self, job: &str, run: &RunId) -> Result<Vec<PodView>> {
+        let known = self.pods_of(job, run).await?;
+        if !self.follows() || known.iter().any(PodView::has_ended) {
+            return Ok(known);
+        }
+        self.listed_pods_of(run).await
+    }
+
+    async fn listed_pods_of(&self, run: &RunId) -> Result<Vec<PodView>> {
         let selector =
             format!("{},{}={},{}={}", names::RUNNERS, names::ID, run.workload, names::ATTEMPT, run.attempt);
         let pods = self.api.pods_with(&selector).await;
@@ -170,6 +183,21 @@ impl Shared {
         let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(None) };
         let pods = self.pods_of(&name, run).await?;
         Ok(Some(status(&job, &pods)))
+    }
+
+    /// Looks again why a run failed that its Job alone tells of: its pod may say more than the watch has told yet.
+    pub(crate) async fn confirmed(&self, told: RunStatus) -> RunStatus {
+        let Some(verdict) = &told.verdict else { return told };
+        let unexplained = matches!(verdict.reason, Reason::PodDeleted | Reason::BackendFailure);
+        if !unexplained || verdict.evidence.exit_code.is_some() || !self.follows() {
+            return told;
+        }
+        let name = names::job(&told.run);
+        let Some(job) = self.board.job(&name).filter(JobView::is_finished) else { return told };
+        match self.ended_pods_of(&name, &told.run).await {
+            Ok(pods) if pods.iter().any(PodView::has_ended) => status(&job, &pods),
+            _ => told,
+        }
     }
 
     /// The messages that the first Job of a workload is to hold, under each of its ids.
