@@ -25,8 +25,9 @@ use crate::{
     view::{JobObject, JobView},
 };
 
-/// How often a message is added anew when somebody else changed the Job meanwhile.
-const MESSAGE_TRIES: usize = 5;
+/// How often a message is added anew when somebody else changed the Job meanwhile. Of so many writers at the same time
+/// each gets its turn, since in each round one does.
+const MESSAGE_TRIES: usize = 50;
 
 /// Runs workloads as Jobs of one namespace of a Kubernetes cluster.
 ///
