@@ -210,7 +210,7 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// Each record has the instance and container of its [`LogOutput`] as its source, and a cursor. Reading `after` a
     /// cursor gives what is behind it in each output, and messages, on any server: nothing twice, nothing left out. A
     /// query for one attempt leaves out messages and included logs. To follow goes on until each run on record is
-    /// sealed; without any it ends at once. Lines that are known to be lost are told by a message in their place.
+    /// sealed, or each run of that attempt; without any it ends at once. Lines that are known to be lost are told by a message in their place.
     ///
     /// # Errors
     /// `NotFound` when nothing is known of the workload; `InvalidRequest` for a cursor that is none of this log.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use super::{Server, StoreHarness, at, follow, line, lines, numbered, output, pod, run, seal, texts};
 use crate::{
-    Attempt, Cursor, ErrorKind, LogQuery,
-    testkit::{assert_refused, id},
+    Attempt, Cursor, ErrorKind, LogQuery, LogStream,
+    testkit::{assert_refused, id, pause},
 };
 
 /// The tail is the last lines that there are, over all outputs.
@@ -114,20 +114,17 @@ pub async fn a_followed_log_ends_with_the_last_seal(harness: &dyn StoreHarness) 
     );
     server.begin(&run("live", 1), &[]).await;
     let mut log = server.read("live", &follow()).await;
-    let mut next = async |what: &str| {
-        let record = log.next().await.unwrap_or_else(|| panic!("it ended before {what}"));
-        record.expect("a log is followed").text().into_owned()
-    };
-    assert_eq!(next("the message").await, "queued");
+    assert_eq!(next(&mut log).await, "queued");
     server.append(&output("live", 1), &lines(2, 3)).await;
-    assert_eq!(
-        (next("the lines").await, next("the lines").await),
-        ("line 2".to_owned(), "line 3".to_owned())
-    );
+    assert_eq!([next(&mut log).await, next(&mut log).await], ["line 2", "line 3"]);
     server.begin(&run("live", 2), &[]).await;
     server.seal(&seal("live", 1, 4)).await;
+    for _ in 0..3 {
+        assert!(log.next().now_or_never().is_none(), "one run is not sealed");
+        pause().await;
+    }
     server.append(&output("live", 2), &lines(5, 5)).await;
-    assert_eq!(next("the second attempt").await, "line 5");
+    assert_eq!(next(&mut log).await, "line 5");
     server.seal(&seal("live", 2, 6)).await;
     assert!(log.next().await.is_none(), "all runs are sealed");
     assert_eq!(
@@ -135,6 +132,11 @@ pub async fn a_followed_log_ends_with_the_last_seal(harness: &dyn StoreHarness) 
         ["queued", "line 2", "line 3", "line 5"],
         "to who comes late"
     );
+}
+
+async fn next(log: &mut LogStream) -> String {
+    let record = log.next().await.expect("a followed log goes on");
+    record.expect("a log is followed").text().into_owned()
 }
 
 /// A follower on another server reads every line once, up to the seal.

@@ -87,8 +87,9 @@ pub async fn writers_at_the_same_time_leave_each_line_once(harness: &dyn StoreHa
             // Each cuts the lines in its own way.
             for chunk in all.chunks(7 + 6 * number) {
                 server.append(&output, chunk).await;
-                server.flush("race").await;
+                // Others take the same lines before this server has kept them.
                 pause().await;
+                server.flush("race").await;
             }
         }
     };
