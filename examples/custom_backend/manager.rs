@@ -49,6 +49,7 @@ impl WorkloadManager for SubprocessWorkloadManager {
             keep_secrets: true,
             cancel: true,
             follow_logs: true,
+            resume_logs: true,
             ..Capabilities::default()
         }
     }
@@ -93,7 +94,7 @@ impl WorkloadManager for SubprocessWorkloadManager {
     }
 
     async fn logs(&self, workload: &WorkloadId, query: &LogQuery) -> Result<LogStream> {
-        Ok(self.board().log(workload)?.read(query))
+        self.board().log(workload)?.read(query)
     }
 
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod cli;
+mod contract;
 mod custom_backend;
 mod golden;
 mod thousand;
