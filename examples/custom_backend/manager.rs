@@ -99,7 +99,7 @@ impl WorkloadManager for SubprocessWorkloadManager {
 
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
         let log = self.board().log_to_write(workload);
-        for line in message.trim_end_matches('\n').split('\n') {
+        for line in message.strip_suffix('\n').unwrap_or(message).split('\n') {
             log.push(LogRecord::new(Some(Timestamp::now()), LogSource::Manager, line));
         }
         Ok(())

@@ -4,6 +4,7 @@
 mod cli;
 mod contract;
 mod custom_backend;
+mod documents;
 mod golden;
 mod thousand;
 mod zenml_calls;

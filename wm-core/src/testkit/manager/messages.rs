@@ -35,14 +35,14 @@ pub async fn messages_are_lines_of_the_log(harness: &dyn ManagerHarness) {
 /// Each line of a message is a record; a line break at its end begins none.
 pub async fn a_message_of_several_lines_is_several_records(harness: &dyn ManagerHarness) {
     let stage = Stage::new(harness).await;
-    for text in ["one\ntwo\n\nfour", "five\n"] {
+    for text in ["one\ntwo\n\nfour", "five\n", "six\n\n"] {
         stage.manager.log(&id("lines"), text).await.expect("a message is added");
     }
-    let expected = ["one", "two", "", "four", "five"];
+    let expected = ["one", "two", "", "four", "five", "six", ""];
     assert_eq!(stage.lines("lines").await, expected, "before there is a run");
     let run = stage.run("lines", &Program::new()).await.run;
-    stage.manager.log(&run.workload, "six\nseven").await.expect("a message is added");
-    assert_eq!(stage.lines("lines").await, [&expected[..], &["six", "seven"]].concat());
+    stage.manager.log(&run.workload, "eight\nnine").await.expect("a message is added");
+    assert_eq!(stage.lines("lines").await, [&expected[..], &["eight", "nine"]].concat());
 }
 
 /// A message that was written under an alias, before anything told whose it is, belongs to the workload.
