@@ -23,7 +23,10 @@ pub async fn deleting_removes_all_runs_and_the_log(harness: &dyn ManagerHarness)
     let runs = [stage.run("gone", &program).await.run, stage.run("gone", &program).await.run];
     let kept = stage.run("gone-2", &program).await.run;
     stage.manager.log(&id("gone"), "said").await.expect("a message is added");
-    stage.manager.delete(&id("gone")).await.expect("a workload is deleted");
+    stage.manager.log(&id("never-ran"), "said").await.expect("a message is added");
+    for workload in ["gone", "never-ran"] {
+        stage.manager.delete(&id(workload)).await.expect("a workload is deleted");
+    }
     for run in &runs {
         assert_refused(
             stage.manager.status(run).await,
@@ -36,8 +39,10 @@ pub async fn deleting_removes_all_runs_and_the_log(harness: &dyn ManagerHarness)
             "to follow what was deleted",
         );
     }
-    let log = stage.manager.logs(&id("gone"), &LogQuery::default()).await;
-    assert_refused(log.map(drop), ErrorKind::NotFound, "the log of what was deleted");
+    for workload in ["gone", "never-ran"] {
+        let log = stage.manager.logs(&id(workload), &LogQuery::default()).await;
+        assert_refused(log.map(drop), ErrorKind::NotFound, "the log of what was deleted");
+    }
     let listed = stage.list(&RunFilter::default()).await;
     assert_eq!(listed.iter().map(|status| &status.run).collect::<Vec<_>>(), [&kept]);
     assert_eq!(stage.lines("gone-2").await, ["out"]);

@@ -116,6 +116,13 @@ pub async fn the_tail_is_the_last_lines(harness: &dyn ManagerHarness) {
 /// `since` leaves out older lines, and none that is as old.
 pub async fn since_leaves_out_older_lines(harness: &dyn ManagerHarness) {
     let stage = Stage::new(harness).await;
+    stage.manager.log(&id("since"), "queued").await.expect("a message is added");
+    let early = stage.records("since", &LogQuery::default()).await;
+    let since = |since| LogQuery { since: Some(since), ..LogQuery::default() };
+    if let Some(time) = early[0].time {
+        assert_eq!(stage.query("since", since(time)).await, ["queued"]);
+        assert_eq!(stage.query("since", since(time + Duration::from_nanos(1))).await, [""; 0]);
+    }
     let run = stage.start("since", &patient()).await;
     stage.until("since", "begun").await;
     let records = stage.records("since", &LogQuery::default()).await;
@@ -123,7 +130,6 @@ pub async fn since_leaves_out_older_lines(harness: &dyn ManagerHarness) {
     stage.end(&run).await;
     // A backend may not know when a line was written.
     let Some(time) = records.last().and_then(|record| record.time) else { return };
-    let since = |since| LogQuery { since: Some(since), ..LogQuery::default() };
     assert_eq!(stage.query("since", since(time)).await, ["begun", "done"]);
     assert_eq!(stage.query("since", since(time + Duration::from_nanos(1))).await, ["done"]);
     assert_eq!(stage.query("since", since(time + Duration::from_hours(1))).await, [""; 0]);
