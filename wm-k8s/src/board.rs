@@ -231,6 +231,11 @@ impl Board {
     }
 }
 
+/// When an attempt was asked for, as exactly as that is known.
+pub(crate) fn begun(job: &JobView) -> Option<Timestamp> {
+    job.submitted.or(job.created)
+}
+
 /// Oldest first: by the cluster's clock, and within its whole seconds by the submitters'.
 pub(crate) fn order(job: &JobView) -> (Option<Timestamp>, Option<Timestamp>, &RunId) {
     (job.created, job.submitted, &job.run)

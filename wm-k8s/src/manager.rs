@@ -270,6 +270,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
     #[instrument(skip_all, fields(workload = %workload))]
     async fn delete(&self, workload: &WorkloadId) -> Result<()> {
         let api = &self.shared.api;
+        self.shared.forget_messages(workload).await?;
         let selector = format!("{},{}", names::RUNNERS, names::answers_to(workload));
         let deleted = if self.shared.rights.delete_jobs {
             api.delete_jobs_with(&selector, PropagationPolicy::Background).await

@@ -212,4 +212,17 @@ impl Shared {
             self.unplaced.forget(id, messages.len());
         }
     }
+
+    /// Forgets the messages that nothing but this manager's memory holds, under all ids of a workload.
+    pub(crate) async fn forget_messages(&self, id: &WorkloadId) -> Result<()> {
+        if self.unplaced.is_empty() {
+            return Ok(());
+        }
+        let jobs = self.jobs_of(id).await?;
+        let own = jobs.iter().flat_map(|job| job.aliases.iter().chain([&job.run.workload]));
+        for id in own.chain([id]) {
+            self.unplaced.forget(id, usize::MAX);
+        }
+        Ok(())
+    }
 }

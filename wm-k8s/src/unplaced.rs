@@ -43,6 +43,10 @@ impl Unplaced {
         kept.messages.insert(id.clone(), (age, new));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().order.is_empty()
+    }
+
     pub(crate) fn of(&self, id: &WorkloadId) -> Vec<Message> {
         self.lock().messages.get(id).map(|(_, messages)| messages.clone()).unwrap_or_default()
     }
