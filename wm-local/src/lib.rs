@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod access;
 mod api;
 mod clock;
 mod cluster;
@@ -32,4 +33,5 @@ mod schema;
 mod store;
 mod timestamp;
 
+pub use access::{Grant, Identity, Role, RoleError, Rule};
 pub use cluster::{Cluster, ClusterOptions, StartError};
