@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    attributes::{Attributes, Permission},
+    attributes::{Attributes, Permission, Target},
     token::Token,
 };
 pub use self::{

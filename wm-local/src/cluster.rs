@@ -15,6 +15,7 @@ use crate::{
     api::{Api, Server, populate, populate_account},
     clock::Clock,
     controller::ControllerOptions,
+    faults::{Fault, Faults},
     kubeconfig::kubeconfig,
     node::Node,
     store::Store,
@@ -36,6 +37,11 @@ pub struct ClusterOptions {
     pub service_accounts: Vec<(String, String)>,
     /// Further tokens, each with its own rights. The service account of one is made if it is not there.
     pub grants: Vec<Grant>,
+    /// Faults that are active from the start.
+    pub faults: Vec<Fault>,
+    /// From this all random decisions follow: which requests a fault hits, and the generated names and uids. Secrets
+    /// do not.
+    pub seed: u64,
     /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
@@ -51,6 +57,8 @@ impl Default for ClusterOptions {
             namespaces: vec!["default".to_owned()],
             service_accounts: Vec::new(),
             grants: Vec::new(),
+            faults: Vec::new(),
+            seed: any_seed(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
         }
@@ -120,7 +128,8 @@ impl Cluster {
             add_grant(&store, &access, grant)?;
         }
         let node = Arc::new(Node::start(store.clone(), directory, clock, controller));
-        let api = Arc::new(Api { store, node: Arc::clone(&node), access });
+        let faults = Faults::new(options.seed, clock, &options.faults);
+        let api = Arc::new(Api { store, node: Arc::clone(&node), access, faults });
         let server = Server::start(options.address, Arc::clone(&api))
             .await
             .map_err(|source| StartError::Listen { address: options.address, source })?;
@@ -154,6 +163,11 @@ impl Cluster {
         self.api.access.revoke(token)
     }
 
+    /// The faults: to inject and lift them, and to read what they did.
+    pub fn faults(&self) -> Faults {
+        self.api.faults.clone()
+    }
+
     /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.
     pub fn kubeconfig(&self) -> String {
         self.kubeconfig_for(self.token())
@@ -184,6 +198,11 @@ impl fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Cluster").field("url", &self.url).finish_non_exhaustive()
     }
+}
+
+/// Another one for each cluster whose options do not choose.
+fn any_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
 }
 
 fn add_grant(store: &Store, access: &Access, grant: &Grant) -> Result<(), StartError> {

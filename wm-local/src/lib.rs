@@ -24,6 +24,7 @@ mod clock;
 mod cluster;
 mod controller;
 mod error;
+mod faults;
 mod kind;
 mod kubeconfig;
 mod node;
@@ -35,3 +36,7 @@ mod timestamp;
 
 pub use access::{Grant, Identity, Role, RoleError, Rule};
 pub use cluster::{Cluster, ClusterOptions, StartError};
+pub use faults::{
+    ActiveFault, CATALOG, CatalogEntry, Effect, Fault, FaultError, Faults, ImageFault, Injection,
+    OutOfMemory, Refusal, RetryAfter, Selector, Shortage,
+};

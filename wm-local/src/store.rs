@@ -210,6 +210,12 @@ impl Store {
         self.lock().version
     }
 
+    /// The oldest version whose state is still known.
+    pub(crate) fn oldest_version(&self) -> u64 {
+        let state = self.lock();
+        state.history.oldest(state.version)
+    }
+
     /// Tells of each new version; with [`Store::events_since`] this is a watch that needs no queue of its own.
     pub(crate) fn versions(&self) -> watch::Receiver<u64> {
         self.shared.version.subscribe()

@@ -263,7 +263,7 @@ impl Watcher {
 }
 
 /// An object as Go encodes one that is empty but for its metadata: a strict decoder fails on the `null`.
-fn empty_object(kind: Kind, metadata: &Value) -> Value {
+pub(super) fn empty_object(kind: Kind, metadata: &Value) -> Value {
     let mut object = json!({"kind": kind.kind(), "apiVersion": kind.group_version(), "metadata": metadata});
     match kind {
         Kind::Job => {

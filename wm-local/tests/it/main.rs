@@ -6,6 +6,7 @@ mod access;
 mod answers;
 mod client;
 mod deletion;
+mod faults_http;
 mod kube_client;
 mod kubectl;
 mod lists;
