@@ -17,7 +17,7 @@ use crate::{
     controller::ControllerOptions,
     faults::{Fault, Faults},
     kubeconfig::kubeconfig,
-    node::Node,
+    node::{Node, NodeOptions},
     store::Store,
 };
 
@@ -37,6 +37,10 @@ pub struct ClusterOptions {
     pub service_accounts: Vec<(String, String)>,
     /// Further tokens, each with its own rights. The service account of one is made if it is not there.
     pub grants: Vec<Grant>,
+    /// What the node is like.
+    pub node: NodeOptions,
+    /// How long a kubelet waits after the first failed pull of an image, doubled with each further one: 10 s.
+    pub image_backoff: Duration,
     /// Faults that are active from the start.
     pub faults: Vec<Fault>,
     /// From this all random decisions follow: which requests a fault hits, and the generated names and uids. Secrets
@@ -57,6 +61,8 @@ impl Default for ClusterOptions {
             namespaces: vec!["default".to_owned()],
             service_accounts: Vec::new(),
             grants: Vec::new(),
+            node: NodeOptions::default(),
+            image_backoff: Duration::from_secs(10),
             faults: Vec::new(),
             seed: any_seed(),
             job_sync_delay: controller.job_sync_delay,
@@ -118,7 +124,7 @@ impl Cluster {
         }
         let (directory, temporary) = directory(options.directory).await?;
         let store = Store::new();
-        populate(&store, &options.namespaces, &options.service_accounts)
+        populate(&store, &options.node, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
@@ -127,8 +133,10 @@ impl Cluster {
         for grant in &options.grants {
             add_grant(&store, &access, grant)?;
         }
-        let node = Arc::new(Node::start(store.clone(), directory, clock, controller));
         let faults = Faults::new(options.seed, clock, &options.faults);
+        let node =
+            Node::start(store.clone(), directory, clock, controller, options.image_backoff, faults.clone());
+        let node = Arc::new(node);
         let api = Arc::new(Api { store, node: Arc::clone(&node), access, faults });
         let server = Server::start(options.address, Arc::clone(&api))
             .await

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use self::job::JobController;
 pub(crate) use self::job::admit_pod;
-use crate::{clock::Clock, recorder::Recorder, store::Store};
+use crate::{clock::Clock, faults::Faults, recorder::Recorder, store::Store};
 
 /// How fast the controllers are. The defaults are those of a real cluster, but for the first.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +40,10 @@ impl Controllers {
         recorder: &Recorder,
         clock: Clock,
         options: ControllerOptions,
+        faults: &Faults,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let jobs = JobController::new(store.clone(), recorder.clone(), clock, options);
+        let jobs = JobController::new(store.clone(), recorder.clone(), clock, options, faults.clone());
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
         tasks.spawn(ttl::run(store.clone(), clock));

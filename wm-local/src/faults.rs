@@ -10,6 +10,7 @@ mod duration;
 mod effect;
 mod fault;
 mod journal;
+mod refusal;
 mod selector;
 mod table;
 mod text;
@@ -28,7 +29,7 @@ pub use self::{
     table::ActiveFault,
 };
 pub(crate) use self::{
-    chance::Chance,
+    refusal::refuse,
     selector::Occasion,
     table::{Hit, annotated, check_annotations},
 };

@@ -40,3 +40,4 @@ pub use faults::{
     ActiveFault, CATALOG, CatalogEntry, Effect, Fault, FaultError, Faults, ImageFault, Injection,
     OutOfMemory, Refusal, RetryAfter, Selector, Shortage,
 };
+pub use node::{NodeOptions, Taint};

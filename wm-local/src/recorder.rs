@@ -25,6 +25,8 @@ const LIFETIME: Duration = Duration::from_hours(1);
 pub(crate) enum Component {
     JobController,
     Kubelet,
+    NodeController,
+    TaintEviction,
 }
 
 /// Whether it is good news.
@@ -87,6 +89,8 @@ impl Recorder {
         let (name, instance) = match component {
             Component::JobController => ("job-controller", ""),
             Component::Kubelet => ("kubelet", NODE_NAME),
+            Component::NodeController => ("node-controller", ""),
+            Component::TaintEviction => ("taint-eviction-controller", ""),
         };
         let mut source = json!({"component": name});
         if !instance.is_empty() {
@@ -108,21 +112,31 @@ impl Recorder {
         self.keep(about, event, identity);
     }
 
-    /// Records that a pod has got its node: the scheduler writes another form of event.
+    /// Records that a pod has got its node.
     pub(crate) fn scheduled(&self, pod: &Value) {
         let message =
             format!("Successfully assigned {}/{} to {NODE_NAME}", meta(pod, "namespace"), meta(pod, "name"));
-        let identity = identity(pod, None, "Scheduled", &message);
+        self.of_scheduler(pod, Severity::Normal, "Scheduled", "Binding", &message);
+    }
+
+    /// Records that no node takes a pod. Each attempt is an event of its own.
+    pub(crate) fn unscheduled(&self, pod: &Value, message: &str) {
+        self.of_scheduler(pod, Severity::Warning, "FailedScheduling", "Scheduling", message);
+    }
+
+    /// The scheduler writes another form of event.
+    fn of_scheduler(&self, pod: &Value, severity: Severity, reason: &str, action: &str, message: &str) {
+        let identity = identity(pod, None, reason, message);
         let event = json!({
             "involvedObject": involved(pod, None),
-            "reason": "Scheduled",
+            "reason": reason,
             "message": message,
             "source": {},
             "firstTimestamp": null,
             "lastTimestamp": null,
-            "type": "Normal",
+            "type": if severity == Severity::Normal { "Normal" } else { "Warning" },
             "eventTime": timestamp::micros(self.clock.now()),
-            "action": "Binding",
+            "action": action,
             "reportingComponent": "default-scheduler",
             "reportingInstance": format!("default-scheduler-{NODE_NAME}"),
         });

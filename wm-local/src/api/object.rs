@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, details},
+    faults,
     kind::{Key, Kind},
     schema::Type,
     store::{Deleted, identify, meta},
@@ -53,6 +54,7 @@ pub(super) fn create(
     identify(kind, namespace, &mut object);
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
+    faults::refuse(&api.faults, kind, &object)?;
     if dry_run {
         let key = Key::new(kind, namespace, meta(&object, "name"));
         if let Some(existing) = api.store.get(&key) {

@@ -27,8 +27,9 @@ use self::{
 use super::{ControllerOptions, queue::Queue};
 use crate::{
     clock::Clock,
+    faults::{self, Faults},
     recorder::{Component, Recorder, Severity},
-    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, meta},
+    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, identify, meta},
 };
 
 /// How long until a pod that was refused is tried again, doubled each time up to the second one.
@@ -40,6 +41,7 @@ pub(super) struct JobController {
     recorder: Recorder,
     clock: Clock,
     options: ControllerOptions,
+    faults: Faults,
     queue: Queue,
     /// What is remembered of each Job, by uid: a controller that starts anew does not wait for earlier failures.
     memories: HashMap<String, Memory>,
@@ -53,8 +55,14 @@ struct Memory {
 }
 
 impl JobController {
-    pub(super) fn new(store: Store, recorder: Recorder, clock: Clock, options: ControllerOptions) -> Self {
-        Self { store, recorder, clock, options, queue: Queue::default(), memories: HashMap::new() }
+    pub(super) fn new(
+        store: Store,
+        recorder: Recorder,
+        clock: Clock,
+        options: ControllerOptions,
+        faults: Faults,
+    ) -> Self {
+        Self { store, recorder, clock, options, faults, queue: Queue::default(), memories: HashMap::new() }
     }
 
     /// Works until the store is gone.
@@ -213,7 +221,10 @@ impl JobController {
             );
             return Err(ApiError::new(403, "Forbidden", message));
         }
-        let pod = self.store.create(Kind::Pod, namespace, pod::pod_of(job))?;
+        let mut pod = pod::pod_of(job);
+        identify(Kind::Pod, namespace, &mut pod);
+        faults::refuse(&self.faults, Kind::Pod, &pod)?;
+        let pod = self.store.create(Kind::Pod, namespace, pod)?;
         Ok(meta(&pod, "name").to_owned())
     }
 

@@ -162,7 +162,7 @@ fn option(fault: &mut Fault, name: &str, value: Option<&str>) -> Result<(), Faul
         "events" => fault.events = number(name, value)?,
         "tries" if matches!(fault.effect, Effect::Image(_)) => fault.tries = Some(number(name, value)?),
         "disruption" if matches!(fault.effect, Effect::Evict(_)) && value.is_none() => {
-            fault.disruption = true
+            fault.disruption = true;
         }
         "message" if matches!(fault.effect, Effect::Evict(_) | Effect::Admission(_)) => {
             fault.message = Some(needed(name, value)?.to_owned());
@@ -298,9 +298,9 @@ fn format_effect(effect: &Effect) -> String {
         Effect::BookmarkStorm(count) => format!("bookmark-storm={count}"),
         Effect::ApiAway => "api-away".to_owned(),
         Effect::ClockSkew(seconds) => format!("clock-skew={seconds}s"),
-        Effect::Image(fault) => format!("image={}", word(*fault, &IMAGE)),
-        Effect::Unschedulable(shortage) => format!("unschedulable={}", word(*shortage, &SHORTAGE)),
-        Effect::Admission(refusal) => format!("admission={}", word(*refusal, &REFUSAL)),
+        Effect::Image(fault) => format!("image={}", word(fault, &IMAGE)),
+        Effect::Unschedulable(shortage) => format!("unschedulable={}", word(shortage, &SHORTAGE)),
+        Effect::Admission(refusal) => format!("admission={}", word(refusal, &REFUSAL)),
         Effect::OutOfMemory(OutOfMemory::AtStart) => "oom=start".to_owned(),
         Effect::OutOfMemory(OutOfMemory::Child) => "oom=child".to_owned(),
         Effect::OutOfMemory(OutOfMemory::After(time)) => format!("oom={}", duration::format(*time)),
@@ -313,8 +313,8 @@ fn format_effect(effect: &Effect) -> String {
     }
 }
 
-fn word<T: PartialEq>(wanted: T, known: &[(&'static str, T)]) -> &'static str {
-    known.iter().find(|(_, one)| *one == wanted).map_or("", |(word, _)| word)
+fn word<T: PartialEq>(wanted: &T, known: &[(&'static str, T)]) -> &'static str {
+    known.iter().find(|(_, one)| one == wanted).map_or("", |(word, _)| word)
 }
 
 #[cfg(test)]

@@ -25,7 +25,15 @@ impl Cluster {
         let directory = tempfile::tempdir().unwrap();
         let moment = Duration::from_millis(10);
         let options = ControllerOptions { job_sync_delay: moment, job_backoff: moment };
-        let node = Node::start(store.clone(), directory.path().to_owned(), Clock::default(), options);
+        let faults = Faults::new(0, Clock::default(), &[]);
+        let node = Node::start(
+            store.clone(),
+            directory.path().to_owned(),
+            Clock::default(),
+            options,
+            moment,
+            faults,
+        );
         Self { store, node, directory, events }
     }
 

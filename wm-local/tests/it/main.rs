@@ -7,6 +7,7 @@ mod answers;
 mod client;
 mod deletion;
 mod faults_http;
+mod faults_pods;
 mod kube_client;
 mod kubectl;
 mod lists;

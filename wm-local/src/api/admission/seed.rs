@@ -7,7 +7,7 @@ use crate::{
     api::answer::Warnings,
     error::ApiError,
     kind::Kind,
-    node::NODE_NAME,
+    node::{NODE_NAME, NodeOptions},
     store::{Store, identify},
     timestamp,
 };
@@ -15,10 +15,11 @@ use crate::{
 /// Makes the node, the namespaces, and the service accounts, which are pairs of namespace and name.
 pub(crate) fn populate(
     store: &Store,
+    options: &NodeOptions,
     namespaces: &[String],
     service_accounts: &[(String, String)],
 ) -> Result<(), ApiError> {
-    store.create(Kind::Node, "", node())?;
+    store.create(Kind::Node, "", node(options))?;
     for namespace in namespaces {
         create(store, Kind::Namespace, "", namespace)?;
         populate_namespace(store, namespace)?;
@@ -50,15 +51,41 @@ fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), 
     }
 }
 
-fn node() -> Value {
+fn node(options: &NodeOptions) -> Value {
     let now = timestamp::now();
+    let system = std::env::consts::OS;
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let mut labels = json!({
+        "beta.kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": system,
+        "kubernetes.io/arch": architecture,
+        "kubernetes.io/hostname": NODE_NAME,
+        "kubernetes.io/os": system,
+    });
+    for (key, value) in &options.labels {
+        labels[key] = value.clone().into();
+    }
+    let mut spec = json!({});
+    if !options.taints.is_empty() {
+        let taints = options.taints.iter().map(|taint| {
+            let mut written = json!({"key": taint.key, "effect": taint.effect});
+            if !taint.value.is_empty() {
+                written["value"] = taint.value.clone().into();
+            }
+            written
+        });
+        spec["taints"] = taints.collect();
+    }
     json!({
-        "metadata": {
-            "name": NODE_NAME,
-            "labels": {"kubernetes.io/hostname": NODE_NAME, "kubernetes.io/os": std::env::consts::OS},
-        },
-        "spec": {},
+        "metadata": {"name": NODE_NAME, "labels": labels},
+        "spec": spec,
         "status": {
+            "capacity": options.allocatable,
+            "allocatable": options.allocatable,
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE_NAME}],
             "conditions": [{
                 "type": "Ready",
@@ -70,8 +97,8 @@ fn node() -> Value {
             }],
             "nodeInfo": {
                 "kubeletVersion": "v1.36.2",
-                "operatingSystem": std::env::consts::OS,
-                "architecture": std::env::consts::ARCH,
+                "operatingSystem": system,
+                "architecture": architecture,
                 "containerRuntimeVersion": "process://",
                 "machineID": "",
                 "systemUUID": "",

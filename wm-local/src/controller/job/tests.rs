@@ -22,7 +22,9 @@ impl Cluster {
         let recorder = Recorder::new(store.clone(), clock);
         let options = ControllerOptions { job_sync_delay: Duration::from_secs(1), ..Default::default() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(JobController::new(store.clone(), recorder, clock, options).run());
+        tasks.spawn(
+            JobController::new(store.clone(), recorder, clock, options, Faults::new(0, clock, &[])).run(),
+        );
         Self { store, events, began: Instant::now(), _tasks: tasks }
     }
 

@@ -31,6 +31,15 @@ pub(crate) struct LogHandle {
     pub(super) progress: watch::Receiver<Progress>,
 }
 
+impl LogHandle {
+    /// Waits until the log is at least this long; for ever if it never is.
+    pub(crate) async fn reaches(mut self, length: u64) {
+        if self.progress.wait_for(|progress| progress.length >= length).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// The one writer of a log file. Dropping it completes the log: followers end.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
