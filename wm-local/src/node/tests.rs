@@ -21,6 +21,7 @@ impl Cluster {
         let store = Store::new();
         let account = json!({"metadata": {"name": "default"}});
         store.create(Kind::ServiceAccount, "default", account).unwrap();
+        crate::api::populate(&store, &NodeOptions::default(), &[], &[]).unwrap();
         let events = store.subscribe();
         let directory = tempfile::tempdir().unwrap();
         let moment = Duration::from_millis(10);
