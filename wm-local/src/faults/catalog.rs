@@ -192,8 +192,38 @@ const fn pod(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::Fault;
+
+    const HEAD: &str = include_str!("catalog/head.md");
+
+    fn document() -> String {
+        let mut document = HEAD.to_owned();
+        for entry in CATALOG {
+            let cell = |text: &str| text.replace('|', "\\|");
+            let annotation = if entry.by_annotation { "yes" } else { "" };
+            document.push_str(&format!(
+                "| `{}` | {} | {annotation} | `{}` |\n",
+                cell(entry.form),
+                cell(entry.about),
+                cell(entry.example)
+            ));
+        }
+        document
+    }
+
+    #[test]
+    fn the_document_tells_every_fault() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("FAULTS.md");
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if std::env::var_os("UPDATE_FAULTS").is_some() {
+            std::fs::write(&path, document()).unwrap();
+            return;
+        }
+        assert!(written == document(), "FAULTS.md is out of date: run this test with UPDATE_FAULTS=1");
+    }
 
     #[test]
     fn every_example_is_a_fault_of_its_name() {
