@@ -77,7 +77,7 @@ impl Api {
             }
             Route::Review(kind) if parts.method == Method::POST => {
                 Form::negotiate(&parts.headers)?;
-                review::answer(kind, &parts.headers, &body::read(body).await?)
+                review::answer(kind, &parts.headers, &body::read(body).await?, &self.store.clock().seconds())
             }
             Route::Review(_) => Err(method_not_allowed()),
             Route::Collection { kind, namespace, watch, name } => {

@@ -37,6 +37,8 @@ pub struct ClusterOptions {
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
     pub job_backoff: Duration,
+    /// The time that the cluster goes by: the system's, unless a test drives it.
+    pub clock: Clock,
 }
 
 impl Default for ClusterOptions {
@@ -49,6 +51,7 @@ impl Default for ClusterOptions {
             service_accounts: Vec::new(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
+            clock: Clock::system(),
         }
     }
 }
@@ -93,12 +96,12 @@ impl Cluster {
     /// Starts a cluster. It must be called within a tokio runtime, on which the cluster runs.
     pub async fn start(options: ClusterOptions) -> Result<Self, StartError> {
         let (directory, temporary) = directory(options.directory).await?;
-        let store = Store::new();
+        let store = Store::new(options.clock.clone());
         populate(&store, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
-        let node = Arc::new(Node::start(store.clone(), directory, Clock::default(), controller));
+        let node = Arc::new(Node::start(store.clone(), directory, options.clock, controller));
         let api = Arc::new(Api { store, node: Arc::clone(&node), token: Token::random() });
         let server = Server::start(options.address, Arc::clone(&api))
             .await
@@ -116,6 +119,11 @@ impl Cluster {
     /// The bearer token that opens the API. It is a secret: who has it can run processes as this user.
     pub fn token(&self) -> &str {
         self.api.token.as_str()
+    }
+
+    /// The time that the cluster goes by, to be driven by a test that started it with [`Clock::driven`].
+    pub fn clock(&self) -> &Clock {
+        self.api.store.clock()
     }
 
     /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.

@@ -38,14 +38,14 @@ impl Controllers {
     pub(crate) fn start(
         store: &Store,
         recorder: &Recorder,
-        clock: Clock,
+        clock: &Clock,
         options: ControllerOptions,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let jobs = JobController::new(store.clone(), recorder.clone(), clock, options);
+        let jobs = JobController::new(store.clone(), recorder.clone(), clock.clone(), options);
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
-        tasks.spawn(ttl::run(store.clone(), clock));
+        tasks.spawn(ttl::run(store.clone(), clock.clone()));
         tasks.spawn(recorder.clone().expire());
         Self { _tasks: tasks }
     }

@@ -32,4 +32,5 @@ mod schema;
 mod store;
 mod timestamp;
 
+pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions, StartError};

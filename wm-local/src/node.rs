@@ -67,8 +67,8 @@ impl Node {
     /// Starts the node and the controllers. The files of its pods are kept below `directory`.
     pub(crate) fn start(store: Store, directory: PathBuf, clock: Clock, options: ControllerOptions) -> Self {
         process::allow_many_files();
-        let recorder = Recorder::new(store.clone(), clock);
-        let controllers = Controllers::start(&store, &recorder, clock, options);
+        let recorder = Recorder::new(store.clone(), clock.clone());
+        let controllers = Controllers::start(&store, &recorder, &clock, options);
         let shared = Arc::new(Shared {
             store,
             recorder,
@@ -103,7 +103,7 @@ impl Node {
             let text = format!("unable to retrieve container logs for process://{pod_uid}/{container}");
             return stream::once(async { Ok(text.into()) }).boxed();
         };
-        log::read(handle, options, self.shared.clock.now()).boxed()
+        log::read(handle, options, self.shared.clock.timestamp()).boxed()
     }
 }
 

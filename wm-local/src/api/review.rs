@@ -8,10 +8,14 @@ use super::{answer::json_value, body::decode_object, route::Review};
 use crate::{
     error::{ApiError, Cause},
     schema::Type,
-    timestamp,
 };
 
-pub(super) fn answer(review: Review, headers: &HeaderMap, body: &[u8]) -> Result<Response, ApiError> {
+pub(super) fn answer(
+    review: Review,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: &str,
+) -> Result<Response, ApiError> {
     let kind = match review {
         Review::Access => "SelfSubjectAccessReview",
         Review::Rules => "SelfSubjectRulesReview",
@@ -43,7 +47,7 @@ pub(super) fn answer(review: Review, headers: &HeaderMap, body: &[u8]) -> Result
         Review::Subject => json!({
             "kind": kind,
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"creationTimestamp": timestamp::now()},
+            "metadata": {"creationTimestamp": now},
             "status": {"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}},
         }),
     };

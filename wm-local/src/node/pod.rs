@@ -49,7 +49,7 @@ impl PodWorker {
 
     /// Assigns the pod to this node, which is all the scheduling there is.
     fn place(&self) -> Option<(Arc<Value>, PodRecord)> {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.timestamp();
         let pod = self.shared.store.get(&self.key)?;
         let of = |field: &str, reason| -> Vec<ContainerRecord> {
             let specs = pod["spec"][field].as_array().into_iter().flatten();
@@ -81,7 +81,7 @@ impl PodWorker {
             let mut containers = std::pin::pin!(self.run_all(pod, record));
             let is_late = tokio::select! {
                 () = &mut containers => false,
-                () = tokio::time::sleep(deadline) => true,
+                () = self.shared.clock.sleep(deadline) => true,
             };
             if is_late {
                 let (reason, message) = DEADLINE;
@@ -149,7 +149,7 @@ impl PodWorker {
     }
 
     fn write(&self, record: &PodRecord) -> Option<Arc<Value>> {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.timestamp();
         self.update(|pod| pod["status"] = record.render(pod, now))
     }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod clock;
 mod deletion;
 mod kube_client;
 mod kubectl;

@@ -9,7 +9,6 @@ use crate::{
     kind::Kind,
     node::NODE_NAME,
     store::{Store, identify},
-    timestamp,
 };
 
 /// Makes the node, the namespaces, and the service accounts, which are pairs of namespace and name.
@@ -18,7 +17,7 @@ pub(crate) fn populate(
     namespaces: &[String],
     service_accounts: &[(String, String)],
 ) -> Result<(), ApiError> {
-    store.create(Kind::Node, "", node())?;
+    store.create(Kind::Node, "", node(&store.clock().seconds()))?;
     for namespace in namespaces.iter().chain(service_accounts.iter().map(|(namespace, _)| namespace)) {
         create(store, Kind::Namespace, "", namespace)?;
         populate_namespace(store, namespace)?;
@@ -37,7 +36,7 @@ pub(crate) fn populate_namespace(store: &Store, namespace: &str) -> Result<(), A
 fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
     let mut object = json!({"metadata": {"name": name}});
     strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object);
+    identify(kind, namespace, &mut object, store.clock());
     admit_new(kind, &mut object, &mut Warnings::default())?;
     match store.create(kind, namespace, object) {
         Err(error) if error.code != 409 => Err(error),
@@ -45,8 +44,7 @@ fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), 
     }
 }
 
-fn node() -> Value {
-    let now = timestamp::now();
+fn node(now: &str) -> Value {
     json!({
         "metadata": {
             "name": NODE_NAME,
