@@ -87,7 +87,7 @@ impl Api {
             };
             (Disturbance::decide(&self.faults, &asked), body)
         };
-        disturbance.delay().await?;
+        disturbance.delay(self.store.clock()).await?;
         let response = match disturbance.answer(&parts.uri, &self.store) {
             Some(response) => response,
             None => self
@@ -100,7 +100,7 @@ impl Api {
         } else {
             response
         };
-        disturbance.spoil(response)
+        disturbance.spoil(response, self.store.clock())
     }
 
     async fn dispatch(
@@ -134,7 +134,8 @@ impl Api {
             }
             Route::Review(kind) if parts.method == Method::POST => {
                 Form::negotiate(&parts.headers)?;
-                review::answer(kind, subject, &parts.headers, &body::read(body).await?)
+                let now = self.store.clock().seconds();
+                review::answer(kind, subject, &parts.headers, &body::read(body).await?, &now)
             }
             Route::Review(_) => Err(method_not_allowed()),
             Route::Collection { kind, namespace, watch, name } => {

@@ -50,6 +50,8 @@ pub struct ClusterOptions {
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
     pub job_backoff: Duration,
+    /// The time that the cluster goes by: the system's, unless a test drives it.
+    pub clock: Clock,
 }
 
 impl Default for ClusterOptions {
@@ -67,6 +69,7 @@ impl Default for ClusterOptions {
             seed: any_seed(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
+            clock: Clock::system(),
         }
     }
 }
@@ -123,17 +126,17 @@ impl Cluster {
             return Err(StartError::NotLoopback { address: options.address });
         }
         let (directory, temporary) = directory(options.directory).await?;
-        let store = Store::new();
+        let clock = options.clock;
+        let store = Store::new(clock.clone());
         populate(&store, &options.node, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
-        let clock = Clock::default();
-        let access = Access::new(store.clone(), clock);
+        let access = Access::new(store.clone(), clock.clone());
         for grant in &options.grants {
             add_grant(&store, &access, grant)?;
         }
-        let faults = Faults::new(options.seed, clock, &options.faults);
+        let faults = Faults::new(options.seed, clock.clone(), &options.faults);
         let node =
             Node::start(store.clone(), directory, clock, controller, options.image_backoff, faults.clone());
         let node = Arc::new(node);
@@ -174,6 +177,11 @@ impl Cluster {
     /// The faults: to inject and lift them, and to read what they did.
     pub fn faults(&self) -> Faults {
         self.api.faults.clone()
+    }
+
+    /// The time that the cluster goes by, to be driven by a test that started it with [`Clock::driven`].
+    pub fn clock(&self) -> &Clock {
+        self.api.store.clock()
     }
 
     /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.

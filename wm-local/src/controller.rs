@@ -38,15 +38,16 @@ impl Controllers {
     pub(crate) fn start(
         store: &Store,
         recorder: &Recorder,
-        clock: Clock,
+        clock: &Clock,
         options: ControllerOptions,
         faults: &Faults,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let jobs = JobController::new(store.clone(), recorder.clone(), clock, options, faults.clone());
+        let jobs =
+            JobController::new(store.clone(), recorder.clone(), clock.clone(), options, faults.clone());
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
-        tasks.spawn(ttl::run(store.clone(), clock));
+        tasks.spawn(ttl::run(store.clone(), clock.clone()));
         tasks.spawn(recorder.clone().expire());
         Self { _tasks: tasks }
     }

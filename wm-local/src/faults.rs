@@ -61,7 +61,7 @@ impl Faults {
 
     /// Makes a fault active and returns its number, by which it can be lifted.
     pub fn inject(&self, fault: Fault) -> u64 {
-        let id = self.table().inject(fault, self.shared.clock.now());
+        let id = self.table().inject(fault, self.shared.clock.timestamp());
         self.tell();
         id
     }
@@ -93,22 +93,22 @@ impl Faults {
 
     /// What hits on this occasion, of the faults that are asked for by number and content.
     pub(crate) fn hits(&self, occasion: &Occasion<'_>, wanted: impl FnMut(u64, &Fault) -> bool) -> Vec<Hit> {
-        self.table().hits(occasion, self.shared.clock.now(), wanted)
+        self.table().hits(occasion, self.shared.clock.timestamp(), wanted)
     }
 
     /// The first hit on this occasion, of the effects that are asked for; no later one is tried.
     pub(crate) fn first(&self, occasion: &Occasion<'_>, wanted: impl Fn(&Effect) -> bool) -> Option<Hit> {
-        self.table().first(occasion, self.shared.clock.now(), |_, fault| wanted(&fault.effect))
+        self.table().first(occasion, self.shared.clock.timestamp(), |_, fault| wanted(&fault.effect))
     }
 
     /// Whether a fault with this effect is active now, to whatever it is done.
     pub(crate) fn has(&self, wanted: impl Fn(&Effect) -> bool) -> bool {
-        self.table().has(self.shared.clock.now(), wanted)
+        self.table().has(self.shared.clock.timestamp(), wanted)
     }
 
     /// Whether this fault is active now.
     pub(crate) fn is_active(&self, id: u64) -> bool {
-        self.table().is_active(id, self.shared.clock.now())
+        self.table().is_active(id, self.shared.clock.timestamp())
     }
 
     /// Whether nothing at all is active, so that nobody needs to look closer.
@@ -116,12 +116,17 @@ impl Faults {
         self.table().is_empty()
     }
 
+    /// The clock by which faults last.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// Waits until what is active changes: something is injected or lifted, or a window opens or closes. Cancel safe.
     pub(crate) async fn changed(&self, changes: &mut watch::Receiver<u64>) {
-        let edge = self.table().next_edge(self.shared.clock.now());
+        let edge = self.table().next_edge(self.shared.clock.timestamp());
         let edge = async {
             match edge {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => self.shared.clock.sleep(wait).await,
                 None => std::future::pending().await,
             }
         };

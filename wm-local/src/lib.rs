@@ -35,6 +35,7 @@ mod store;
 mod timestamp;
 
 pub use access::{Grant, Identity, Role, RoleError, Rule};
+pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions, StartError};
 pub use faults::{
     ActiveFault, CATALOG, CatalogEntry, Effect, Fault, FaultError, Faults, ImageFault, Injection,

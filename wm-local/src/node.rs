@@ -88,8 +88,8 @@ impl Node {
         faults: Faults,
     ) -> Self {
         process::allow_many_files();
-        let recorder = Recorder::new(store.clone(), clock);
-        let controllers = Controllers::start(&store, &recorder, clock, options, &faults);
+        let recorder = Recorder::new(store.clone(), clock.clone());
+        let controllers = Controllers::start(&store, &recorder, &clock, options, &faults);
         let stopping = CancellationToken::new();
         let shared = Arc::new(Shared {
             store,
@@ -129,7 +129,7 @@ impl Node {
             let text = format!("unable to retrieve container logs for process://{pod_uid}/{container}");
             return stream::once(async { Ok(text.into()) }).boxed();
         };
-        log::read(handle, options, self.shared.clock.now()).boxed()
+        log::read(handle, options, self.shared.clock.timestamp()).boxed()
     }
 }
 

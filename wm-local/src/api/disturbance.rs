@@ -6,7 +6,7 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     access::{Attributes, Subject, Target},
+    clock::Clock,
     error::ApiError,
     faults::{Effect, Faults, Occasion, RetryAfter},
     store::{Store, meta},
@@ -155,9 +156,9 @@ impl Disturbance {
     }
 
     /// Waits as long as the answer is to be late; a lost request never gets further.
-    pub(super) async fn delay(&self) -> Result<(), Lost> {
+    pub(super) async fn delay(&self, clock: &Clock) -> Result<(), Lost> {
         if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency).await;
+            clock.sleep(self.latency).await;
         }
         if self.instead == Some(Effect::RequestLost) { Err(Lost) } else { Ok(()) }
     }
@@ -225,12 +226,13 @@ impl Disturbance {
     }
 
     /// Does to the answer what is left to be done.
-    pub(super) fn spoil(&self, mut response: Response) -> Result<Response, Lost> {
+    pub(super) fn spoil(&self, mut response: Response, clock: &Clock) -> Result<Response, Lost> {
         if self.response_lost {
             return Err(Lost);
         }
         if self.skew != 0 {
-            let told = Timestamp::now().checked_add(SignedDuration::from_secs(self.skew)).unwrap_or_default();
+            let told =
+                clock.timestamp().checked_add(SignedDuration::from_secs(self.skew)).unwrap_or_default();
             let told = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&told);
             if let Some(value) = told.ok().and_then(|told| HeaderValue::from_str(&told).ok()) {
                 response.headers_mut().insert(header::DATE, value);

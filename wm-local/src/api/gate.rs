@@ -13,10 +13,11 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{disturbance::Asked, watch::empty_object};
 use crate::{
+    clock::Moment,
     faults::{Effect, Faults},
     kind::Kind,
     store::meta,
@@ -60,7 +61,7 @@ struct Gate {
 /// A watch that says nothing, by which fault and until when.
 struct Silence {
     id: u64,
-    until: Option<Instant>,
+    until: Option<Moment>,
 }
 
 impl Gate {
@@ -74,7 +75,7 @@ impl Gate {
                 // Not even the end of the watch is told.
                 let over = async {
                     match silence.until {
-                        Some(until) => tokio::time::sleep_until(until).await,
+                        Some(until) => self.faults.clock().sleep_until(until).await,
                         None => std::future::pending().await,
                     }
                 };
@@ -133,7 +134,7 @@ impl Gate {
                 Effect::WatchSilent(time) => {
                     let limits: [Option<Duration>; 2] = [time, hit.remaining];
                     let shortest = limits.into_iter().flatten().min();
-                    let until = shortest.and_then(|limit| Instant::now().checked_add(limit));
+                    let until = shortest.map(|limit| self.faults.clock().moment() + limit);
                     self.silence = Some(Silence { id: hit.id, until });
                 }
                 _ => {}

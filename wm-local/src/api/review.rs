@@ -9,7 +9,6 @@ use crate::{
     access::{Attributes, Permission, Subject},
     error::{ApiError, Cause},
     schema::Type,
-    timestamp,
 };
 
 pub(super) fn answer(
@@ -17,6 +16,7 @@ pub(super) fn answer(
     subject: &Subject,
     headers: &HeaderMap,
     body: &[u8],
+    now: &str,
 ) -> Result<Response, ApiError> {
     let kind = match review {
         Review::Access => "SelfSubjectAccessReview",
@@ -30,7 +30,7 @@ pub(super) fn answer(
         Review::Subject => json!({
             "kind": kind,
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"creationTimestamp": timestamp::now()},
+            "metadata": {"creationTimestamp": now},
             "status": {"userInfo": user_info(subject)},
         }),
     };

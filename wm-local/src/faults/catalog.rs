@@ -204,12 +204,13 @@ mod tests {
         for entry in CATALOG {
             let cell = |text: &str| text.replace('|', "\\|");
             let annotation = if entry.by_annotation { "yes" } else { "" };
-            document.push_str(&format!(
+            let row = format!(
                 "| `{}` | {} | {annotation} | `{}` |\n",
                 cell(entry.form),
                 cell(entry.about),
                 cell(entry.example)
-            ));
+            );
+            document.push_str(&row);
         }
         document
     }

@@ -5,10 +5,7 @@ use std::{process::ExitStatus, time::Duration};
 use jiff::Timestamp;
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    time::Instant,
-};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -25,6 +22,7 @@ use super::{
     unsupported,
 };
 use crate::{
+    clock::Moment,
     recorder::{Component, Severity},
     store::{Key, meta},
 };
@@ -122,7 +120,7 @@ impl Container<'_> {
         self.report(Report::Is(State::Waiting { reason: "CrashLoopBackOff", message }));
         tokio::select! {
             () = self.halt.asked() => false,
-            () = tokio::time::sleep(delay) => true,
+            () = self.shared.clock.sleep(delay) => true,
         }
     }
 
@@ -184,7 +182,7 @@ impl Container<'_> {
             Err(LaunchError::Exec(message)) => Err(message),
             Err(LaunchError::Start(message)) => return self.start_error(&message, container_id),
         };
-        let started_at = self.shared.clock.now();
+        let started_at = self.shared.clock.timestamp();
         self.event(Severity::Normal, "Started", "Container started");
         self.report(Report::Is(State::Running { since: started_at }));
         let memory = self.memory(handle.clone());
@@ -206,7 +204,7 @@ impl Container<'_> {
             },
             message,
             started_at,
-            finished_at: self.shared.clock.now(),
+            finished_at: self.shared.clock.timestamp(),
             container_id,
         }
     }
@@ -217,7 +215,7 @@ impl Container<'_> {
         if let Some(directory) = path.parent() {
             tokio::fs::create_dir_all(directory).await?;
         }
-        let (writer, handle) = LogWriter::create(path, self.shared.clock).await?;
+        let (writer, handle) = LogWriter::create(path, self.shared.clock.clone()).await?;
         self.shared.logs.begin(uid, name, handle.clone());
         Ok((writer, handle))
     }
@@ -230,7 +228,7 @@ impl Container<'_> {
             reason: "StartError",
             message,
             started_at: Timestamp::UNIX_EPOCH,
-            finished_at: self.shared.clock.now(),
+            finished_at: self.shared.clock.timestamp(),
             container_id,
         }
     }
@@ -263,13 +261,13 @@ impl Container<'_> {
     async fn wait(&self, process: &mut Process, memory: &Memory) -> std::io::Result<(ExitStatus, bool)> {
         let signaller = process.signaller();
         let mut halt = self.halt.subscribe();
-        let mut kill_at: Option<Instant> = None;
+        let mut kill_at: Option<Moment> = None;
         let mut is_out_of_memory = false;
-        let mut exhausted = std::pin::pin!(memory.exhausted());
+        let mut exhausted = std::pin::pin!(memory.exhausted(&self.shared.clock));
         loop {
             let kill = async {
                 match kill_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => self.shared.clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
@@ -290,7 +288,7 @@ impl Container<'_> {
                             self.event(Severity::Normal, "Killing", &message);
                             signaller.send(Signal::TERM);
                         }
-                        let latest = Instant::now() + grace;
+                        let latest = self.shared.clock.moment() + grace;
                         kill_at = Some(kill_at.map_or(latest, |at| at.min(latest)));
                     }
                 },

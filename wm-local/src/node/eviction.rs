@@ -13,7 +13,6 @@ use crate::{
     faults::Effect,
     recorder::{Component, Severity},
     store::meta,
-    timestamp,
 };
 
 /// What a kubelet gives the containers of a pod that it evicts.
@@ -50,7 +49,7 @@ impl PodWorker {
 
     /// Rejects a pod that has just got its node.
     pub(super) fn reject(&self, eviction: &Eviction) {
-        let now = timestamp::seconds(self.shared.clock.now());
+        let now = self.shared.clock.seconds();
         let rejected = self.update(|pod| {
             pod["spec"]["nodeName"] = NODE_NAME.into();
             let generation = pod["metadata"]["generation"].clone();
@@ -81,7 +80,7 @@ impl PodWorker {
     /// Begins to evict a pod that runs; the reason and the message for its status.
     pub(super) fn evict(&self, pod: &Value, eviction: &Eviction) -> (&'static str, String) {
         if eviction.is_disruption {
-            let now = timestamp::seconds(self.shared.clock.now());
+            let now = self.shared.clock.seconds();
             self.update(|pod| disrupt(pod, "TerminationByKubelet", &eviction.message, &now));
         }
         self.tell_evicted(pod, eviction);

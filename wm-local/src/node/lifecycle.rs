@@ -39,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let next = match (gone, lost, condition) {
             (true, _, _) => Condition::Gone,
             (_, true, Condition::Unknown(since)) => Condition::Unknown(since),
-            (_, true, _) => Condition::Unknown(shared.clock.now()),
+            (_, true, _) => Condition::Unknown(shared.clock.timestamp()),
             _ => Condition::Ready,
         };
         if next != condition {
@@ -65,7 +65,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         };
         let due = async {
             match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => shared.clock.sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
@@ -97,7 +97,7 @@ fn pods(shared: &Shared) -> Vec<(Key, Arc<Value>)> {
 
 /// The node controller marks the node, and its pods as not ready.
 fn lose(shared: &Shared, key: &Key) {
-    let now = timestamp::seconds(shared.clock.now());
+    let now = timestamp::seconds(shared.clock.timestamp());
     let ready = json!({
         "type": "Ready", "status": "Unknown", "lastHeartbeatTime": now, "lastTransitionTime": now,
         "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
@@ -142,7 +142,7 @@ fn lose(shared: &Shared, key: &Key) {
 
 /// The kubelet posts its status again.
 fn regain(shared: &Shared, key: &Key) {
-    let now = timestamp::seconds(shared.clock.now());
+    let now = timestamp::seconds(shared.clock.timestamp());
     let ready = json!({
         "type": "Ready", "status": "True", "lastHeartbeatTime": now, "lastTransitionTime": now,
         "reason": "KubeletReady", "message": "the embedded node is ready",
@@ -181,7 +181,7 @@ fn restore(shared: &Shared, last: Option<&Value>) {
 /// The taint manager deletes pods whose toleration is over. Returns when the next one's will be.
 fn evict(shared: &Shared, since: Timestamp) -> Option<Duration> {
     let taint = json!({"key": UNREACHABLE, "effect": "NoExecute"});
-    let now = shared.clock.now();
+    let now = shared.clock.timestamp();
     let mut next = None;
     for (key, pod) in pods(shared) {
         if !meta(&pod, "deletionTimestamp").is_empty() {
@@ -232,7 +232,7 @@ fn collect(shared: &Shared) {
 
 /// Deletes a pod that is told why. Somebody else may be faster.
 fn remove(shared: &Shared, key: &Key, reason: &str, message: &str, options: &DeleteOptions) {
-    let now = timestamp::seconds(shared.clock.now());
+    let now = timestamp::seconds(shared.clock.timestamp());
     shared
         .store
         .update(key, |pod| {

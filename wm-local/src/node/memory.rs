@@ -2,6 +2,7 @@
 //! only happens by a fault.
 
 use super::{container::Container, log::LogHandle};
+use crate::clock::Clock;
 use crate::faults::{Effect, OutOfMemory};
 
 /// Whether and when the kernel kills a container, or a child of it.
@@ -26,10 +27,10 @@ impl Container<'_> {
 
 impl Memory {
     /// Waits until the kernel kills the container; for ever if it does not.
-    pub(super) async fn exhausted(&self) {
+    pub(super) async fn exhausted(&self, clock: &Clock) {
         match self.fault {
             Some(OutOfMemory::AtStart) => {}
-            Some(OutOfMemory::After(time)) => tokio::time::sleep(time).await,
+            Some(OutOfMemory::After(time)) => clock.sleep(time).await,
             Some(OutOfMemory::Printed(bytes)) => self.log.clone().reaches(bytes).await,
             Some(OutOfMemory::Child) | None => std::future::pending().await,
         }

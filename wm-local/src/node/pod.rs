@@ -61,7 +61,7 @@ impl PodWorker {
 
     /// Assigns the pod to this node, which is all the scheduling there is.
     fn place(&self) -> Option<(Arc<Value>, PodRecord)> {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.timestamp();
         let pod = self.shared.store.get(&self.key)?;
         let of = |field: &str, reason| -> Vec<ContainerRecord> {
             let specs = pod["spec"][field].as_array().into_iter().flatten();
@@ -91,8 +91,8 @@ impl PodWorker {
             let mut containers = std::pin::pin!(self.run_all(pod, record));
             let cause = tokio::select! {
                 () = &mut containers => return,
-                () = after(deadline) => Some(self.exceed(pod)),
-                () = after(eviction.and_then(|eviction| eviction.after)) => {
+                () = self.after(deadline) => Some(self.exceed(pod)),
+                () = self.after(eviction.and_then(|eviction| eviction.after)) => {
                     eviction.map(|eviction| self.evict(pod, eviction))
                 }
                 () = self.node_gone() => {
@@ -108,6 +108,13 @@ impl PodWorker {
             self.shared.logs.forget(&self.uid);
         }
         record.cause = cause;
+    }
+
+    async fn after(&self, time: Option<Duration>) {
+        match time {
+            Some(time) => self.shared.clock.sleep(time).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Begins to stop a pod that has run too long; the reason and the message for its status.
@@ -205,7 +212,7 @@ impl PodWorker {
         if self.shared.is_unreachable() {
             return None;
         }
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.timestamp();
         self.update(|pod| pod["status"] = record.render(pod, now))
     }
 
@@ -235,13 +242,6 @@ fn take(record: &mut PodRecord, is_init: bool, index: usize, report: Report) {
                 container.last = Some(termination);
             }
         }
-    }
-}
-
-async fn after(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -79,7 +79,7 @@ impl Container<'_> {
         let mut changes = self.shared.faults.changes();
         tokio::select! {
             () = self.halt.asked() => false,
-            () = tokio::time::sleep(time) => true,
+            () = self.shared.clock.sleep(time) => true,
             () = self.shared.faults.changed(&mut changes) => true,
         }
     }

@@ -13,7 +13,6 @@ use crate::{
     faults::{Effect, Shortage},
     kind::{Key, Kind},
     store::meta,
-    timestamp,
 };
 
 impl PodWorker {
@@ -68,7 +67,7 @@ impl PodWorker {
 
     /// Writes why the pod has no node, into its status and as an event.
     fn tell(&self, reason: &str, message: &str) {
-        let now = timestamp::seconds(self.shared.clock.now());
+        let now = self.shared.clock.seconds();
         let written = self.update(|pod| {
             let generation = pod["metadata"]["generation"].clone();
             let conditions = pod["status"]["conditions"].as_array_mut();

@@ -18,7 +18,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let store = Store::new();
+        let store = Store::new(Clock::default());
         let account = json!({"metadata": {"name": "default"}});
         store.create(Kind::ServiceAccount, "default", account).unwrap();
         crate::api::populate(&store, &NodeOptions::default(), &[], &[]).unwrap();

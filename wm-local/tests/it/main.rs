@@ -5,6 +5,7 @@
 mod access;
 mod answers;
 mod client;
+mod clock;
 mod deletion;
 mod faults_http;
 mod faults_pods;

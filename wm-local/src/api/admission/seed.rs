@@ -9,7 +9,6 @@ use crate::{
     kind::Kind,
     node::{NODE_NAME, NodeOptions},
     store::{Store, identify},
-    timestamp,
 };
 
 /// Makes the node, the namespaces, and the service accounts, which are pairs of namespace and name.
@@ -19,7 +18,7 @@ pub(crate) fn populate(
     namespaces: &[String],
     service_accounts: &[(String, String)],
 ) -> Result<(), ApiError> {
-    store.create(Kind::Node, "", node(options))?;
+    store.create(Kind::Node, "", node(options, &store.clock().seconds()))?;
     for namespace in namespaces {
         create(store, Kind::Namespace, "", namespace)?;
         populate_namespace(store, namespace)?;
@@ -43,7 +42,7 @@ pub(crate) fn populate_namespace(store: &Store, namespace: &str) -> Result<(), A
 fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
     let mut object = json!({"metadata": {"name": name}});
     strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object);
+    identify(kind, namespace, &mut object, store.clock());
     admit_new(kind, &mut object, &mut Warnings::default())?;
     match store.create(kind, namespace, object) {
         Err(error) if error.code != 409 => Err(error),
@@ -51,8 +50,7 @@ fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), 
     }
 }
 
-fn node(options: &NodeOptions) -> Value {
-    let now = timestamp::now();
+fn node(options: &NodeOptions, now: &str) -> Value {
     let system = std::env::consts::OS;
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",

@@ -122,7 +122,7 @@ struct Stamps {
 impl Stamps {
     fn next(&mut self) -> Timestamp {
         let after_last = self.last.checked_add(jiff::Span::new().nanoseconds(1)).unwrap_or(self.last);
-        self.last = self.clock.now().max(after_last);
+        self.last = self.clock.timestamp().max(after_last);
         self.last
     }
 }
