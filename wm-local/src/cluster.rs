@@ -43,8 +43,7 @@ pub struct ClusterOptions {
     pub image_backoff: Duration,
     /// Faults that are active from the start.
     pub faults: Vec<Fault>,
-    /// From this all random decisions follow: which requests a fault hits, and the generated names and uids. Secrets
-    /// do not.
+    /// From this it follows which requests and pods a fault hits. Generated names and uids do not follow from it yet.
     pub seed: u64,
     /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
     pub job_sync_delay: Duration,
