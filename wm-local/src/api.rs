@@ -1,12 +1,14 @@
 //! The HTTP half: from a request to an answer, as a Kubernetes API server gives it.
 
-mod access;
 mod admission;
 mod answer;
 mod base64;
 mod body;
 mod collection;
 mod discovery;
+mod disturbance;
+mod faults;
+mod gate;
 mod list;
 mod logs;
 mod object;
@@ -26,40 +28,95 @@ use http::{Method, Request, StatusCode, request::Parts};
 use serde_json::json;
 use tracing::debug;
 
-pub(crate) use self::{access::Token, admission::populate, body::go_type, server::Server};
+pub(crate) use self::{
+    admission::{populate, populate_account},
+    body::go_type,
+    disturbance::Lost,
+    server::Server,
+};
 use self::{
     answer::{Form, json_value, refusal, text},
+    disturbance::{Asked, Disturbance},
     parameters::Parameters,
     route::{Route, Subresource},
     selector::Selection,
 };
-use crate::{error::ApiError, kind::Kind, node::Node, store::Store};
+use crate::{
+    access::{Access, Attributes, Subject},
+    error::ApiError,
+    faults::Faults,
+    kind::Kind,
+    node::Node,
+    store::Store,
+};
 
 /// Answers requests. Shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) node: Arc<Node>,
-    pub(crate) token: Token,
+    pub(crate) access: Access,
+    pub(crate) faults: Faults,
 }
 
 impl Api {
-    /// Answers one request; refusals are answers too.
-    pub(crate) async fn handle(&self, request: Request<Body>) -> Response {
+    /// Answers one request; refusals are answers too. No answer means that the connection is to be closed.
+    pub(crate) async fn handle(&self, request: Request<Body>) -> Result<Response, Lost> {
         let (parts, body) = request.into_parts();
-        let response = match self.dispatch(&parts, body).await {
-            Ok(response) => response,
+        let response = match self.access.authenticate(&parts.headers) {
+            Ok(subject) if faults::is_meant(&parts) => faults::answer(&self.faults, &subject, &parts, body)
+                .await
+                .unwrap_or_else(|error| refusal(&error)),
+            Ok(subject) => self.disturbed(&subject, &parts, body).await?,
             Err(error) => refusal(&error),
         };
         debug!(method = %parts.method, path = parts.uri.path(), status = response.status().as_u16(), "Answered");
-        response
+        Ok(response)
     }
 
-    async fn dispatch(&self, parts: &Parts, body: Body) -> Result<Response, ApiError> {
-        let route = Route::parse(parts.uri.path());
-        if !matches!(route, Route::Health | Route::Version) {
-            self.token.check(&parts.headers)?;
+    /// Answers as far as the faults let it.
+    async fn disturbed(&self, subject: &Subject, parts: &Parts, body: Body) -> Result<Response, Lost> {
+        let attributes = Attributes::of(&parts.method, &parts.uri);
+        let mut asked = Asked::of(&attributes, subject, parts);
+        let (disturbance, body) = if self.faults.is_quiet() {
+            (Disturbance::default(), body)
+        } else {
+            let body = match asked.name_from(body).await {
+                Ok(body) => body,
+                Err(error) => return Ok(refusal(&error)),
+            };
+            (Disturbance::decide(&self.faults, &asked), body)
+        };
+        disturbance.delay(self.store.clock()).await?;
+        let response = match disturbance.answer(&parts.uri, &self.store) {
+            Some(response) => response,
+            None => self
+                .dispatch(subject, &attributes, &disturbance, parts, body)
+                .await
+                .unwrap_or_else(|error| refusal(&error)),
+        };
+        let response = if asked.is_watch() && response.status() == StatusCode::OK {
+            gate::gate(response, self.faults.clone(), asked)
+        } else {
+            response
+        };
+        disturbance.spoil(response, self.store.clock())
+    }
+
+    async fn dispatch(
+        &self,
+        subject: &Subject,
+        attributes: &Attributes,
+        disturbance: &Disturbance,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response, ApiError> {
+        if parts.headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+            return Err(ApiError::not_implemented("impersonation"));
         }
+        // Judged before it is looked whether there is such a thing: what is missing is forbidden as well.
+        subject.authorize(attributes)?;
+        let route = Route::parse(parts.uri.path());
         let parameters = Parameters::from_uri(&parts.uri)?;
         match route {
             Route::Health => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "ok")),
@@ -77,7 +134,8 @@ impl Api {
             }
             Route::Review(kind) if parts.method == Method::POST => {
                 Form::negotiate(&parts.headers)?;
-                review::answer(kind, &parts.headers, &body::read(body).await?)
+                let now = self.store.clock().seconds();
+                review::answer(kind, subject, &parts.headers, &body::read(body).await?, &now)
             }
             Route::Review(_) => Err(method_not_allowed()),
             Route::Collection { kind, namespace, watch, name } => {
@@ -88,6 +146,7 @@ impl Api {
                         watch::watch(&self.store, selection(namespace)?, &parameters, form).await
                     }
                     Method::GET | Method::HEAD => {
+                        let parameters = disturbance.aged(parameters.clone(), &self.store);
                         list::list(&self.store, &selection(namespace)?, &parameters, form).await
                     }
                     Method::POST if namespace.is_some() || !kind.is_namespaced() => {

@@ -11,11 +11,13 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    api::{Api, Server, Token, populate},
+    access::{Access, Grant, Identity},
+    api::{Api, Server, populate, populate_account},
     clock::Clock,
     controller::ControllerOptions,
+    faults::{Fault, Faults},
     kubeconfig::kubeconfig,
-    node::Node,
+    node::{Node, NodeOptions},
     store::Store,
 };
 
@@ -33,10 +35,22 @@ pub struct ClusterOptions {
     pub namespaces: Vec<String>,
     /// Further service accounts, as pairs of namespace and name. A namespace that is not there is made.
     pub service_accounts: Vec<(String, String)>,
+    /// Further tokens, each with its own rights. The service account of one is made if it is not there.
+    pub grants: Vec<Grant>,
+    /// What the node is like.
+    pub node: NodeOptions,
+    /// How long a kubelet waits after the first failed pull of an image, doubled with each further one: 10 s.
+    pub image_backoff: Duration,
+    /// Faults that are active from the start.
+    pub faults: Vec<Fault>,
+    /// From this it follows which requests and pods a fault hits. Generated names and uids do not follow from it yet.
+    pub seed: u64,
     /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
     pub job_backoff: Duration,
+    /// The time that the cluster goes by: the system's, unless a test drives it.
+    pub clock: Clock,
 }
 
 impl Default for ClusterOptions {
@@ -47,8 +61,14 @@ impl Default for ClusterOptions {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             namespaces: vec!["default".to_owned()],
             service_accounts: Vec::new(),
+            grants: Vec::new(),
+            node: NodeOptions::default(),
+            image_backoff: Duration::from_secs(10),
+            faults: Vec::new(),
+            seed: any_seed(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
+            clock: Clock::system(),
         }
     }
 }
@@ -73,6 +93,15 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The address is one that other machines can reach.
+    #[error(
+        "the cluster must listen on a loopback address such as 127.0.0.1, not on {address}: who reaches it could run \
+         processes as this user"
+    )]
+    NotLoopback {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
     /// A namespace or service account has a name that Kubernetes does not allow.
     #[error("{0}")]
     InvalidName(String),
@@ -92,14 +121,25 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster. It must be called within a tokio runtime, on which the cluster runs.
     pub async fn start(options: ClusterOptions) -> Result<Self, StartError> {
+        if !options.address.ip().is_loopback() {
+            return Err(StartError::NotLoopback { address: options.address });
+        }
         let (directory, temporary) = directory(options.directory).await?;
-        let store = Store::new();
-        populate(&store, &options.namespaces, &options.service_accounts)
+        let clock = options.clock;
+        let store = Store::new(clock.clone());
+        populate(&store, &options.node, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
-        let node = Arc::new(Node::start(store.clone(), directory, Clock::default(), controller));
-        let api = Arc::new(Api { store, node: Arc::clone(&node), token: Token::random() });
+        let access = Access::new(store.clone(), clock.clone());
+        for grant in &options.grants {
+            add_grant(&store, &access, grant)?;
+        }
+        let faults = Faults::new(options.seed, clock.clone(), &options.faults);
+        let node =
+            Node::start(store.clone(), directory, clock, controller, options.image_backoff, faults.clone());
+        let node = Arc::new(node);
+        let api = Arc::new(Api { store, node: Arc::clone(&node), access, faults });
         let server = Server::start(options.address, Arc::clone(&api))
             .await
             .map_err(|source| StartError::Listen { address: options.address, source })?;
@@ -115,12 +155,42 @@ impl Cluster {
 
     /// The bearer token that opens the API. It is a secret: who has it can run processes as this user.
     pub fn token(&self) -> &str {
-        self.api.token.as_str()
+        self.api.access.administrator().as_str()
+    }
+
+    /// Grants an identity a new token and returns it. Its service account is made if it is not there.
+    ///
+    /// # Errors
+    /// `InvalidName` when the service account or its namespace has a name that Kubernetes does not allow.
+    pub fn grant(&self, identity: Identity) -> Result<String, StartError> {
+        let grant = Grant::random(identity);
+        add_grant(&self.api.store, &self.api.access, &grant)?;
+        Ok(grant.token)
+    }
+
+    /// Revokes a token that was granted; from now on it is answered 401. Returns whether there was such a token.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.api.access.revoke(token)
+    }
+
+    /// The faults: to inject and lift them, and to read what they did.
+    pub fn faults(&self) -> Faults {
+        self.api.faults.clone()
+    }
+
+    /// The time that the cluster goes by, to be driven by a test that started it with [`Clock::driven`].
+    pub fn clock(&self) -> &Clock {
+        self.api.store.clock()
     }
 
     /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.
     pub fn kubeconfig(&self) -> String {
-        kubeconfig(self.server.address(), self.token(), &self.namespace)
+        self.kubeconfig_for(self.token())
+    }
+
+    /// A kubeconfig with address and a token that was granted.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        kubeconfig(self.server.address(), token, &self.namespace)
     }
 
     /// Ends the cluster: closes the API, asks all pods to end, and kills those that do not.
@@ -143,6 +213,19 @@ impl fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Cluster").field("url", &self.url).finish_non_exhaustive()
     }
+}
+
+/// Another one for each cluster whose options do not choose.
+fn any_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}
+
+fn add_grant(store: &Store, access: &Access, grant: &Grant) -> Result<(), StartError> {
+    if let Some((namespace, name)) = &grant.identity.service_account {
+        populate_account(store, namespace, name).map_err(|error| StartError::InvalidName(error.message))?;
+    }
+    access.grant(grant);
+    Ok(())
 }
 
 async fn directory(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartError> {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use self::job::JobController;
 pub(crate) use self::job::admit_pod;
-use crate::{clock::Clock, recorder::Recorder, store::Store};
+use crate::{clock::Clock, faults::Faults, recorder::Recorder, store::Store};
 
 /// How fast the controllers are. The defaults are those of a real cluster, but for the first.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +38,16 @@ impl Controllers {
     pub(crate) fn start(
         store: &Store,
         recorder: &Recorder,
-        clock: Clock,
+        clock: &Clock,
         options: ControllerOptions,
+        faults: &Faults,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let jobs = JobController::new(store.clone(), recorder.clone(), clock, options);
+        let jobs =
+            JobController::new(store.clone(), recorder.clone(), clock.clone(), options, faults.clone());
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
-        tasks.spawn(ttl::run(store.clone(), clock));
+        tasks.spawn(ttl::run(store.clone(), clock.clone()));
         tasks.spawn(recorder.clone().expire());
         Self { _tasks: tasks }
     }

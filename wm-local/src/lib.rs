@@ -18,11 +18,13 @@
 //! # }
 //! ```
 
+mod access;
 mod api;
 mod clock;
 mod cluster;
 mod controller;
 mod error;
+mod faults;
 mod kind;
 mod kubeconfig;
 mod node;
@@ -32,4 +34,11 @@ mod schema;
 mod store;
 mod timestamp;
 
+pub use access::{Grant, Identity, Role, RoleError, Rule};
+pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions, StartError};
+pub use faults::{
+    ActiveFault, CATALOG, CatalogEntry, Effect, Fault, FaultError, Faults, ImageFault, Injection,
+    OutOfMemory, Refusal, RetryAfter, Selector, Shortage,
+};
+pub use node::{NodeOptions, Taint};

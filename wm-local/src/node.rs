@@ -5,21 +5,29 @@ mod base64;
 mod command;
 mod container;
 mod directories;
+mod disturbance;
 mod environment;
+mod eviction;
 mod expansion;
 mod halt;
 mod image;
+mod lifecycle;
 mod log;
 mod logs;
+mod memory;
+mod options;
 mod pod;
 mod process;
+mod pull;
+mod scheduler;
+mod scheduling;
 mod status;
 mod unsupported;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -29,11 +37,13 @@ use futures::{
 use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{agent::Agent, directories::Directories, logs::Logs, process::Groups};
+pub use self::options::{NodeOptions, Taint};
+use self::{agent::Agent, directories::Directories, logs::Logs, process::Groups, scheduling::Ledger};
 pub(crate) use self::{base64::decode as decode_base64, log::LogOptions};
 use crate::{
     clock::Clock,
     controller::{ControllerOptions, Controllers},
+    faults::Faults,
     recorder::Recorder,
     store::{Key, Store},
 };
@@ -61,14 +71,26 @@ pub(crate) struct Shared {
     groups: Groups,
     logs: Logs,
     config_changes: broadcast::Sender<Key>,
+    faults: Faults,
+    ledger: Arc<Ledger>,
+    image_backoff: Duration,
+    stopping: CancellationToken,
 }
 
 impl Node {
     /// Starts the node and the controllers. The files of its pods are kept below `directory`.
-    pub(crate) fn start(store: Store, directory: PathBuf, clock: Clock, options: ControllerOptions) -> Self {
+    pub(crate) fn start(
+        store: Store,
+        directory: PathBuf,
+        clock: Clock,
+        options: ControllerOptions,
+        image_backoff: Duration,
+        faults: Faults,
+    ) -> Self {
         process::allow_many_files();
-        let recorder = Recorder::new(store.clone(), clock);
-        let controllers = Controllers::start(&store, &recorder, clock, options);
+        let recorder = Recorder::new(store.clone(), clock.clone());
+        let controllers = Controllers::start(&store, &recorder, &clock, options, &faults);
+        let stopping = CancellationToken::new();
         let shared = Arc::new(Shared {
             store,
             recorder,
@@ -77,10 +99,14 @@ impl Node {
             groups: Groups::default(),
             logs: Logs::default(),
             config_changes: broadcast::Sender::new(CONFIG_CHANGES),
+            faults,
+            ledger: Arc::default(),
+            image_backoff,
+            stopping: stopping.clone(),
         });
-        let stopping = CancellationToken::new();
         let mut agent = JoinSet::new();
         agent.spawn(Agent::new(Arc::clone(&shared)).run(stopping.clone()));
+        agent.spawn(lifecycle::run(Arc::clone(&shared)));
         Self { shared, agent, stopping, _controllers: controllers }
     }
 
@@ -103,7 +129,7 @@ impl Node {
             let text = format!("unable to retrieve container logs for process://{pod_uid}/{container}");
             return stream::once(async { Ok(text.into()) }).boxed();
         };
-        log::read(handle, options, self.shared.clock.now()).boxed()
+        log::read(handle, options, self.shared.clock.timestamp()).boxed()
     }
 }
 

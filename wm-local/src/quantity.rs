@@ -1,7 +1,9 @@
 //! Quantities such as `100m`, `0.5`, `1e3`, `400Mi`: exact, in billionths.
 
+use std::{iter::Sum, ops::Add};
+
 /// A quantity. Finer than a billionth is rounded up, as Kubernetes does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Quantity {
     nanos: i128,
 }
@@ -51,6 +53,20 @@ impl Quantity {
             scaled / power + i128::from(scaled % power != 0)
         };
         Some(Self { nanos: if negative { -nanos } else { nanos } })
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { nanos: self.nanos.saturating_add(other.nanos) }
+    }
+}
+
+impl Sum for Quantity {
+    fn sum<I: Iterator<Item = Self>>(quantities: I) -> Self {
+        quantities.fold(Self::default(), Add::add)
     }
 }
 

@@ -8,10 +8,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     node::NODE_NAME,
     store::{Key, Kind, Store, meta},
     timestamp,
@@ -25,6 +25,8 @@ const LIFETIME: Duration = Duration::from_hours(1);
 pub(crate) enum Component {
     JobController,
     Kubelet,
+    NodeController,
+    TaintEviction,
 }
 
 /// Whether it is good news.
@@ -52,7 +54,7 @@ struct Shared {
 struct Kept {
     /// Events by the hash of what they say, so that a repetition is found.
     known: HashMap<u64, Key>,
-    by_age: VecDeque<(Instant, u64)>,
+    by_age: VecDeque<(Moment, u64)>,
     last_name: i128,
 }
 
@@ -87,6 +89,8 @@ impl Recorder {
         let (name, instance) = match component {
             Component::JobController => ("job-controller", ""),
             Component::Kubelet => ("kubelet", NODE_NAME),
+            Component::NodeController => ("node-controller", ""),
+            Component::TaintEviction => ("taint-eviction-controller", ""),
         };
         let mut source = json!({"component": name});
         if !instance.is_empty() {
@@ -108,21 +112,31 @@ impl Recorder {
         self.keep(about, event, identity);
     }
 
-    /// Records that a pod has got its node: the scheduler writes another form of event.
+    /// Records that a pod has got its node.
     pub(crate) fn scheduled(&self, pod: &Value) {
         let message =
             format!("Successfully assigned {}/{} to {NODE_NAME}", meta(pod, "namespace"), meta(pod, "name"));
-        let identity = identity(pod, None, "Scheduled", &message);
+        self.of_scheduler(pod, Severity::Normal, "Scheduled", "Binding", &message);
+    }
+
+    /// Records that no node takes a pod. Each attempt is an event of its own.
+    pub(crate) fn unscheduled(&self, pod: &Value, message: &str) {
+        self.of_scheduler(pod, Severity::Warning, "FailedScheduling", "Scheduling", message);
+    }
+
+    /// The scheduler writes another form of event.
+    fn of_scheduler(&self, pod: &Value, severity: Severity, reason: &str, action: &str, message: &str) {
+        let identity = identity(pod, None, reason, message);
         let event = json!({
             "involvedObject": involved(pod, None),
-            "reason": "Scheduled",
+            "reason": reason,
             "message": message,
             "source": {},
             "firstTimestamp": null,
             "lastTimestamp": null,
-            "type": "Normal",
-            "eventTime": timestamp::micros(self.clock.now()),
-            "action": "Binding",
+            "type": if severity == Severity::Normal { "Normal" } else { "Warning" },
+            "eventTime": timestamp::micros(self.clock.timestamp()),
+            "action": action,
             "reportingComponent": "default-scheduler",
             "reportingInstance": format!("default-scheduler-{NODE_NAME}"),
         });
@@ -137,7 +151,7 @@ impl Recorder {
                 self.shared.grew.notified().await;
                 continue;
             };
-            tokio::time::sleep_until(made + LIFETIME).await;
+            self.clock.sleep_until(made + LIFETIME).await;
             let key = self.kept(|kept| {
                 kept.by_age.pop_front();
                 kept.known.remove(&identity)
@@ -154,7 +168,7 @@ impl Recorder {
 
     fn keep(&self, about: &Value, mut event: Value, identity: u64) {
         // Named by the time, as client-go does; one later than the last, so that no two are the same.
-        let nanos = self.clock.now().as_nanosecond();
+        let nanos = self.clock.timestamp().as_nanosecond();
         let nanos = self.kept(|kept| {
             kept.last_name = nanos.max(kept.last_name + 1);
             kept.last_name
@@ -166,7 +180,7 @@ impl Recorder {
         if self.store.create(Kind::Event, namespace, event).is_ok() {
             self.kept(|kept| {
                 kept.known.insert(identity, Key::new(Kind::Event, namespace, name));
-                kept.by_age.push_back((Instant::now(), identity));
+                kept.by_age.push_back((self.clock.moment(), identity));
             });
             self.shared.grew.notify_one();
         }
@@ -219,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_repeated_event_counts_up() {
-        let store = Store::new();
+        let store = Store::new(Clock::system());
         let recorder = Recorder::new(store.clone(), Clock::default());
         record(&recorder, "no");
         record(&recorder, "no");
@@ -233,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_deleted_event_is_told_anew() {
-        let store = Store::new();
+        let store = Store::new(Clock::system());
         let recorder = Recorder::new(store.clone(), Clock::default());
         record(&recorder, "no");
         store.remove(&Key::new(Kind::Event, "default", meta(&events(&store)[0], "name")));
@@ -243,11 +257,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_go_after_an_hour() {
-        let store = Store::new();
+        let store = Store::new(Clock::system());
         let mut changes = store.subscribe();
         let recorder = Recorder::new(store.clone(), Clock::following_tokio());
         record(&recorder, "no");
-        let begin = Instant::now();
+        let begin = tokio::time::Instant::now();
         let expiring = recorder.expire();
         let gone = async { while changes.next().await.unwrap().change != crate::store::Change::Deleted {} };
         tokio::select! {

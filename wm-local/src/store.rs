@@ -20,6 +20,7 @@ pub(crate) use self::{
     history::{Change, Expired, StoreEvent},
     metadata::{identify, meta},
 };
+use crate::clock::Clock;
 pub(crate) use crate::{
     error::ApiError,
     kind::{Key, Kind},
@@ -35,6 +36,7 @@ pub(crate) struct Store {
 
 #[derive(Debug)]
 struct Shared {
+    clock: Clock,
     state: Mutex<State>,
     /// The version of the last event. Watches wait for it.
     version: watch::Sender<u64>,
@@ -65,9 +67,14 @@ impl Subscription {
 }
 
 impl Store {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let state = Mutex::new(State::default());
-        Self { shared: Arc::new(Shared { state, version: watch::Sender::new(0) }) }
+        Self { shared: Arc::new(Shared { clock, state, version: watch::Sender::new(0) }) }
+    }
+
+    /// The time by which objects are stamped.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// Stores a new object. Sets what [`identify`] sets and the resource version; a uid that is there stays.
@@ -77,7 +84,7 @@ impl Store {
         namespace: &str,
         mut object: Value,
     ) -> Result<Arc<Value>, ApiError> {
-        identify(kind, namespace, &mut object);
+        identify(kind, namespace, &mut object, self.clock());
         let name = meta(&object, "name").to_owned();
         if name.is_empty() {
             return Err(ApiError::internal("an object without a name was to be stored"));
@@ -179,7 +186,7 @@ impl Store {
             return Err(ApiError::not_found(key.kind, &key.name));
         };
         options.check(key, &current)?;
-        let Some(marked) = deletion::mark(key.kind, &current, options) else {
+        let Some(marked) = deletion::mark(key.kind, &current, options, self.clock().timestamp()) else {
             if options.dry_run {
                 return Ok(Deleted::Removed(current));
             }
@@ -208,6 +215,12 @@ impl Store {
     /// The version of the last change.
     pub(crate) fn version(&self) -> u64 {
         self.lock().version
+    }
+
+    /// The oldest version whose state is still known.
+    pub(crate) fn oldest_version(&self) -> u64 {
+        let state = self.lock();
+        state.history.oldest(state.version)
     }
 
     /// Tells of each new version; with [`Store::events_since`] this is a watch that needs no queue of its own.

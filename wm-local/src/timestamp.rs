@@ -2,11 +2,6 @@
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-/// Now, to the second, as in `creationTimestamp`.
-pub(crate) fn now() -> String {
-    seconds(Timestamp::now())
-}
-
 /// A time cut to the second, as `metav1.Time` is written.
 pub(crate) fn seconds(time: Timestamp) -> String {
     let round = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor);

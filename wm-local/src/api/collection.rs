@@ -45,7 +45,7 @@ pub(super) fn delete(
         }
     }
     let metadata = json!({"resourceVersion": api.store.version().to_string()});
-    list::encode(selection, &selected, &metadata, form)
+    list::encode(selection, &selected, &metadata, form, api.store.clock().timestamp())
 }
 
 /// The options of a deletion: from the body if there is one, else from the query.

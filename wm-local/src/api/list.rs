@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 
 use super::{
     answer::{Form, json_bytes},
@@ -46,7 +46,7 @@ pub(crate) async fn list(
         metadata.insert("remainingItemCount".into(), remaining.into());
     }
     let metadata = Value::Object(metadata);
-    encode(selection, &page.items, &metadata, form)
+    encode(selection, &page.items, &metadata, form, store.clock().timestamp())
 }
 
 /// Encodes objects as the list of their kind.
@@ -55,6 +55,7 @@ pub(super) fn encode(
     items: &[Arc<Value>],
     metadata: &Value,
     form: Form,
+    now: Timestamp,
 ) -> Result<Response, ApiError> {
     let encoded = match form {
         Form::Object => serde_json::to_vec(&List {
@@ -69,7 +70,7 @@ pub(super) fn encode(
             "metadata": metadata,
             "items": items.iter().map(|item| super::answer::partial_metadata(item)).collect::<Vec<_>>(),
         })),
-        Form::Table => serde_json::to_vec(&table::table(selection.kind, items, metadata)),
+        Form::Table => serde_json::to_vec(&table::table(selection.kind, items, metadata, now)),
     };
     let encoded = encoded.map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(json_bytes(StatusCode::OK, encoded))
@@ -174,9 +175,11 @@ pub(super) fn parse_version(text: &str) -> Result<u64, String> {
 /// Waits for a version that is yet to come, as long as a real server does.
 pub(super) async fn wait_for(store: &Store, version: u64) -> Result<(), ApiError> {
     let mut versions = store.versions();
-    let reached = timeout(PATIENCE, versions.wait_for(|now| *now >= version)).await;
-    if matches!(reached, Ok(Ok(_))) {
-        return Ok(());
+    tokio::select! {
+        reached = versions.wait_for(|now| *now >= version) => if reached.is_ok() {
+            return Ok(());
+        },
+        () = store.clock().sleep(PATIENCE) => {}
     }
     let message = format!("Timeout: Too large resource version: {version}, current: {}", store.version());
     let causes = [json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"})];

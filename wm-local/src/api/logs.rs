@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Api, answer::text, parameters::Parameters};
 use crate::{
     error::{ApiError, Cause},
+    faults::{Effect, Occasion, annotated},
     kind::Key,
     node::LogOptions,
     store::meta,
@@ -23,7 +24,20 @@ pub(super) fn read(api: &Api, key: &Key, parameters: &Parameters) -> Result<Resp
         *response.status_mut() = StatusCode::NO_CONTENT;
         return Ok(response);
     }
+    if api.faults.has(|effect| matches!(effect, Effect::NodeNotReady | Effect::NodeGone)) {
+        let message = format!(
+            "Get \"https://127.0.0.1:10250/containerLogs/{}/{}/{container}\": dial tcp 127.0.0.1:10250: connect: \
+             connection refused",
+            key.namespace, key.name
+        );
+        return Err(ApiError::new(500, "", message));
+    }
     check_state(&pod, &container, previous)?;
+    if is_unavailable(api, &pod) {
+        let id = status_of(&pod, &container).and_then(|status| status["containerID"].as_str());
+        let excuse = format!("unable to retrieve container logs for {}", id.unwrap_or_default());
+        return Ok(text(StatusCode::OK, "text/plain", Body::from(excuse)));
+    }
     let log = api.node.logs(meta(&pod, "uid"), &container, previous, options);
     Ok(text(StatusCode::OK, "text/plain", Body::from_stream(log)))
 }
@@ -100,13 +114,34 @@ fn container_name(pod: &Value, given: Option<&str>) -> Result<String, ApiError> 
     Err(ApiError::bad_request(format!("a container name must be specified for pod {name}, {choice}")))
 }
 
+fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    ["containerStatuses", "initContainerStatuses"]
+        .into_iter()
+        .flat_map(|field| pod["status"][field].as_array().into_iter().flatten())
+        .find(|status| status["name"] == container)
+}
+
+/// Whether a fault makes the kubelet excuse itself.
+fn is_unavailable(api: &Api, pod: &Value) -> bool {
+    let is_meant = |effect: &Effect| *effect == Effect::LogUnavailable;
+    if annotated(pod).iter().any(|(hit, _)| is_meant(&hit.effect)) {
+        return true;
+    }
+    let job = pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_else(|| meta(pod, "name"));
+    let occasion = Occasion {
+        verb: "get",
+        resource: "pods/log",
+        namespace: meta(pod, "namespace"),
+        names: &[job, meta(pod, "name")],
+        ..Occasion::default()
+    };
+    !api.faults.is_quiet() && api.faults.first(&occasion, is_meant).is_some()
+}
+
 /// Refuses the log of a container that has not started, or has no previous run. Following does not wait either.
 fn check_state(pod: &Value, container: &str, previous: bool) -> Result<(), ApiError> {
     let name = meta(pod, "name");
-    let status = ["containerStatuses", "initContainerStatuses"]
-        .iter()
-        .flat_map(|field| pod["status"][field].as_array().into_iter().flatten())
-        .find(|status| status["name"] == container);
+    let status = status_of(pod, container);
     let waiting = |reason: &str| {
         let message = format!("container {container:?} in pod {name:?} is waiting to start: {reason}");
         Err(ApiError::bad_request(message))

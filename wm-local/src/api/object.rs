@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, details},
+    faults,
     kind::{Key, Kind},
     schema::Type,
     store::{Deleted, identify, meta},
@@ -25,7 +26,7 @@ use crate::{
 
 pub(super) fn get(api: &Api, key: &Key, form: Form) -> Result<Response, ApiError> {
     let object = api.store.get(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
-    Ok(answer(StatusCode::OK, key.kind, &object, form))
+    Ok(answer(api, StatusCode::OK, key.kind, &object, form))
 }
 
 pub(super) fn create(
@@ -50,22 +51,23 @@ pub(super) fn create(
     }
     check_namespace(api, kind, namespace, &object)?;
     admission::strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object);
+    identify(kind, namespace, &mut object, api.store.clock());
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
+    faults::refuse(&api.faults, kind, &object)?;
     if dry_run {
         let key = Key::new(kind, namespace, meta(&object, "name"));
         if let Some(existing) = api.store.get(&key) {
             let being_deleted = !meta(&existing, "deletionTimestamp").is_empty();
             return Err(ApiError::already_exists(kind, &key.name, being_deleted));
         }
-        return Ok(with_warnings(answer(StatusCode::CREATED, kind, &Arc::new(object), form), &warnings));
+        return Ok(with_warnings(answer(api, StatusCode::CREATED, kind, &Arc::new(object), form), &warnings));
     }
     let created = api.store.create(kind, namespace, object)?;
     if kind == Kind::Namespace {
         admission::populate_namespace(&api.store, meta(&created, "name"))?;
     }
-    Ok(with_warnings(answer(StatusCode::CREATED, kind, &created, form), &warnings))
+    Ok(with_warnings(answer(api, StatusCode::CREATED, kind, &created, form), &warnings))
 }
 
 pub(super) fn replace(
@@ -99,7 +101,7 @@ pub(super) fn replace(
         Ok(())
     };
     let stored = write(api, key, dry_run, change)?;
-    Ok(with_warnings(answer(StatusCode::OK, key.kind, &stored, form), &warnings))
+    Ok(with_warnings(answer(api, StatusCode::OK, key.kind, &stored, form), &warnings))
 }
 
 pub(super) fn patch(
@@ -128,7 +130,7 @@ pub(super) fn patch(
         Ok(())
     };
     let stored = write(api, key, dry_run, change)?;
-    Ok(with_warnings(answer(StatusCode::OK, key.kind, &stored, form), &warnings))
+    Ok(with_warnings(answer(api, StatusCode::OK, key.kind, &stored, form), &warnings))
 }
 
 pub(super) fn delete(
@@ -152,9 +154,9 @@ pub(super) fn delete(
         );
     }
     let response = match api.store.delete(key, &options)? {
-        Deleted::Marked(object) => answer(StatusCode::OK, key.kind, &object, form),
+        Deleted::Marked(object) => answer(api, StatusCode::OK, key.kind, &object, form),
         Deleted::Removed(object) if matches!(key.kind, Kind::Pod | Kind::ServiceAccount) => {
-            answer(StatusCode::OK, key.kind, &object, form)
+            answer(api, StatusCode::OK, key.kind, &object, form)
         }
         Deleted::Removed(object) => {
             let mut about = details(&key.name, key.kind.group(), key.kind.resource());
@@ -220,13 +222,16 @@ fn check_service_account(api: &Api, kind: Kind, namespace: &str, object: &Value)
     Err(ApiError::new(403, "Forbidden", message).with_details(details(name, kind.group(), kind.resource())))
 }
 
-fn answer(code: StatusCode, kind: Kind, object: &Arc<Value>, form: Form) -> Response {
+fn answer(api: &Api, code: StatusCode, kind: Kind, object: &Arc<Value>, form: Form) -> Response {
     match form {
         Form::Object => json_bytes(code, object.to_string()),
         Form::Metadata => json_value(code, &partial_metadata(object)),
         Form::Table => {
             let metadata = json!({"resourceVersion": meta(object, "resourceVersion")});
-            json_value(code, &table::table(kind, std::slice::from_ref(object), &metadata))
+            json_value(
+                code,
+                &table::table(kind, std::slice::from_ref(object), &metadata, api.store.clock().timestamp()),
+            )
         }
     }
 }

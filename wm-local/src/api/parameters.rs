@@ -31,6 +31,13 @@ impl Parameters {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// The same parameters, with this one instead of what was given.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.0.retain(|(key, _)| key != name);
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// A parameter without a value is true, as the API has it.
     pub(crate) fn flag(&self, name: &str) -> bool {
         let given = self.0.iter().find(|(key, _)| key == name);

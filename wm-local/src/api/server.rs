@@ -1,6 +1,6 @@
 //! The listening socket and its connections.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::Request;
@@ -13,7 +13,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::Api;
+use super::{Api, Lost};
+use crate::faults::{Effect, Occasion};
 
 /// How long to wait after the machine refused a connection for lack of something.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -49,9 +50,12 @@ impl Server {
 
 async fn accept(listener: TcpListener, api: Arc<Api>, stopping: CancellationToken) {
     let mut connections = JoinSet::new();
+    let mut changes = api.faults.changes();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                // Closed at once: nobody is at home.
+                Ok(_) if is_away(&api) => {}
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&api)));
                 }
@@ -62,10 +66,20 @@ async fn accept(listener: TcpListener, api: Arc<Api>, stopping: CancellationToke
             },
             // Ended connections are taken out, so that the set does not grow.
             Some(_) = connections.join_next() => {}
+            () = api.faults.changed(&mut changes) => {
+                if api.faults.has(|effect| *effect == Effect::ApiAway) {
+                    connections.shutdown().await;
+                }
+            }
             () = stopping.cancelled() => break,
         }
     }
     connections.shutdown().await;
+}
+
+fn is_away(api: &Api) -> bool {
+    let occasion = Occasion { verb: "connect", ..Occasion::default() };
+    !api.faults.is_quiet() && api.faults.first(&occasion, |effect| *effect == Effect::ApiAway).is_some()
 }
 
 async fn serve(stream: TcpStream, api: Arc<Api>) {
@@ -75,7 +89,7 @@ async fn serve(stream: TcpStream, api: Arc<Api>) {
     }
     let service = service_fn(|request: Request<Incoming>| {
         let api = Arc::clone(&api);
-        async move { Ok::<Response, Infallible>(api.handle(request.map(Body::new)).await) }
+        async move { api.handle(request.map(Body::new)).await as Result<Response, Lost> }
     });
     let connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);

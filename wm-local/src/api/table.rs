@@ -19,8 +19,7 @@ type Column = (&'static str, bool);
 const SHOWN: bool = false;
 const WIDE: bool = true;
 
-pub(super) fn table(kind: Kind, objects: &[Arc<Value>], metadata: &Value) -> Value {
-    let now = Timestamp::now();
+pub(super) fn table(kind: Kind, objects: &[Arc<Value>], metadata: &Value, now: Timestamp) -> Value {
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| json!({"cells": cells(kind, object, now), "object": partial_metadata(object)}))
@@ -126,7 +125,7 @@ mod tests {
     fn each_row_has_a_cell_for_each_column() {
         for kind in Kind::ALL {
             let object = Arc::new(json!({"metadata": {"name": "a"}}));
-            let table = table(kind, &[object], &json!({}));
+            let table = table(kind, &[object], &json!({}), Timestamp::now());
             let cells = table["rows"][0]["cells"].as_array().unwrap();
             assert_eq!(cells.len(), table["columnDefinitions"].as_array().unwrap().len(), "{kind:?}");
         }

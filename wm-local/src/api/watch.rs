@@ -7,10 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{Stream, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +18,7 @@ use super::{
     table,
 };
 use crate::{
+    clock::Moment,
     error::{ApiError, Cause},
     kind::Kind,
     store::{Change, Store, StoreEvent},
@@ -58,8 +56,8 @@ pub(crate) async fn watch(
         form,
         cursor: 0,
         bookmarks: parameters.flag("allowWatchBookmarks"),
-        next_bookmark: Instant::now() + BOOKMARK_INTERVAL,
-        end: Instant::now() + Duration::from_secs(seconds),
+        next_bookmark: store.clock().moment() + BOOKMARK_INTERVAL,
+        end: store.clock().moment() + Duration::from_secs(seconds),
         pending: BytesMut::new(),
         state: State::Running,
         told_columns: false,
@@ -107,8 +105,8 @@ struct Watcher {
     /// The last version that was looked at.
     cursor: u64,
     bookmarks: bool,
-    next_bookmark: Instant,
-    end: Instant,
+    next_bookmark: Moment,
+    end: Moment,
     pending: BytesMut,
     state: State,
     told_columns: bool,
@@ -143,13 +141,13 @@ impl Watcher {
                         self.state = State::Ending;
                     }
                 }
-                () = sleep_until(self.end) => {
+                () = self.store.clock().sleep_until(self.end) => {
                     if self.bookmarks {
                         self.bookmark(false);
                     }
                     self.state = State::Ending;
                 }
-                () = sleep_until(self.next_bookmark), if self.bookmarks => self.bookmark(false),
+                () = self.store.clock().sleep_until(self.next_bookmark), if self.bookmarks => self.bookmark(false),
             }
         }
     }
@@ -215,7 +213,8 @@ impl Watcher {
             Form::Metadata => partial_metadata(object).to_string(),
             Form::Table => {
                 let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-                let mut table = table::table(self.selection.kind, std::slice::from_ref(object), &metadata);
+                let mut table =
+                    table::table(self.selection.kind, std::slice::from_ref(object), &metadata, self.now());
                 if std::mem::replace(&mut self.told_columns, true) {
                     table["columnDefinitions"] = Value::Null;
                 }
@@ -225,8 +224,12 @@ impl Watcher {
         self.write(change, encoded.as_bytes());
     }
 
+    fn now(&self) -> jiff::Timestamp {
+        self.store.clock().timestamp()
+    }
+
     fn bookmark(&mut self, initial_events_end: bool) {
-        self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+        self.next_bookmark = self.store.clock().moment() + BOOKMARK_INTERVAL;
         let mut metadata = json!({"resourceVersion": self.cursor.to_string()});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -237,7 +240,7 @@ impl Watcher {
             Form::Table => {
                 let object = Arc::new(json!({"metadata": metadata}));
                 let list = json!({"resourceVersion": self.cursor.to_string()});
-                let mut table = table::table(self.selection.kind, &[object], &list);
+                let mut table = table::table(self.selection.kind, &[object], &list, self.now());
                 if std::mem::replace(&mut self.told_columns, true) {
                     table["columnDefinitions"] = Value::Null;
                 }
@@ -263,7 +266,7 @@ impl Watcher {
 }
 
 /// An object as Go encodes one that is empty but for its metadata: a strict decoder fails on the `null`.
-fn empty_object(kind: Kind, metadata: &Value) -> Value {
+pub(super) fn empty_object(kind: Kind, metadata: &Value) -> Value {
     let mut object = json!({"kind": kind.kind(), "apiVersion": kind.group_version(), "metadata": metadata});
     match kind {
         Kind::Job => {

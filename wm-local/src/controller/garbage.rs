@@ -28,7 +28,10 @@ fn observe(store: &Store, event: &StoreEvent) {
         let is_news =
             |field: &str| old.is_none_or(|old| old["metadata"][field] != event.object["metadata"][field]);
         if is_news("ownerReferences") || is_news("finalizers") || is_news("deletionTimestamp") {
-            attend(store, &event.key, &event.object);
+            // As it is now: what it owned or was owned by then may have been let go since.
+            if let Some(current) = store.get(&event.key) {
+                attend(store, &event.key, &current);
+            }
         }
         return;
     }
@@ -151,7 +154,7 @@ mod tests {
     impl Cluster {
         /// A Job that owns a Secret.
         fn start() -> Self {
-            let store = Store::new();
+            let store = Store::new(crate::clock::Clock::system());
             let events = store.subscribe();
             let job = store.create(Kind::Job, "default", json!({"metadata": {"name": "owner"}})).unwrap();
             store.create(Kind::Secret, "default", owned_by(meta(&job, "uid"))).unwrap();
@@ -204,6 +207,22 @@ mod tests {
         assert_eq!(cluster.removed().await.0, Kind::Job);
         let secret = cluster.store.get(&Key::new(Kind::Secret, "default", "owned")).unwrap();
         assert_eq!(secret["metadata"].get("ownerReferences"), None);
+    }
+
+    #[tokio::test]
+    async fn an_orphan_that_was_changed_just_before_stays() {
+        let mut cluster = Cluster::start();
+        let key = Key::new(Kind::Secret, "default", "owned");
+        cluster.delete_job(Propagation::Orphan);
+        // Seen only after the owner is gone, and with the owner in it.
+        change(&cluster.store, &key, |metadata| metadata["finalizers"] = json!(["example.com/mine"]));
+        assert_eq!(cluster.removed().await.0, Kind::Job);
+        let mut marker = owned_by("no-such-uid");
+        marker["metadata"]["name"] = "marker".into();
+        cluster.store.create(Kind::ConfigMap, "default", marker).unwrap();
+        assert_eq!(cluster.removed().await.0, Kind::ConfigMap);
+        let secret = cluster.store.get(&key).unwrap();
+        assert_eq!(secret["metadata"].get("deletionTimestamp"), None);
     }
 
     #[tokio::test]

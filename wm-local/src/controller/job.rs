@@ -13,7 +13,6 @@ mod tests;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tokio::time::Instant;
 use tracing::debug;
 
 pub(crate) use self::pod::admit_pod;
@@ -26,9 +25,10 @@ use self::{
 };
 use super::{ControllerOptions, queue::Queue};
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
+    faults::{self, Faults},
     recorder::{Component, Recorder, Severity},
-    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, meta},
+    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, identify, meta},
 };
 
 /// How long until a pod that was refused is tried again, doubled each time up to the second one.
@@ -40,6 +40,7 @@ pub(super) struct JobController {
     recorder: Recorder,
     clock: Clock,
     options: ControllerOptions,
+    faults: Faults,
     queue: Queue,
     /// What is remembered of each Job, by uid: a controller that starts anew does not wait for earlier failures.
     memories: HashMap<String, Memory>,
@@ -49,19 +50,26 @@ struct Memory {
     backoff: Backoff,
     /// How many times in a row a pod has been refused, and when to try again.
     refusals: u32,
-    retry_at: Option<Instant>,
+    retry_at: Option<Moment>,
 }
 
 impl JobController {
-    pub(super) fn new(store: Store, recorder: Recorder, clock: Clock, options: ControllerOptions) -> Self {
-        Self { store, recorder, clock, options, queue: Queue::default(), memories: HashMap::new() }
+    pub(super) fn new(
+        store: Store,
+        recorder: Recorder,
+        clock: Clock,
+        options: ControllerOptions,
+        faults: Faults,
+    ) -> Self {
+        let queue = Queue::new(clock.clone());
+        Self { store, recorder, clock, options, faults, queue, memories: HashMap::new() }
     }
 
     /// Works until the store is gone.
     pub(super) async fn run(mut self) {
         let mut events = self.store.subscribe();
         for job in self.store.list(Kind::Job, None).0 {
-            self.queue.add(key_of(&job), Instant::now());
+            self.queue.add(key_of(&job), self.clock.moment());
         }
         loop {
             tokio::select! {
@@ -78,7 +86,7 @@ impl JobController {
         match event.key.kind {
             Kind::Job if event.change == Change::Deleted => self.forget(&event.key, &event.object),
             Kind::Job if event.previous.as_deref().is_none_or(|old| is_asked_anew(old, &event.object)) => {
-                self.queue.add(event.key.clone(), Instant::now());
+                self.queue.add(event.key.clone(), self.clock.moment());
             }
             Kind::Pod => self.observe_pod(event),
             _ => {}
@@ -101,7 +109,7 @@ impl JobController {
             (change, _) => change == Change::Deleted,
         };
         if matters {
-            self.queue.add(key, Instant::now() + self.options.job_sync_delay);
+            self.queue.add(key, self.clock.moment() + self.options.job_sync_delay);
         }
     }
 
@@ -135,8 +143,8 @@ impl JobController {
             refusals: 0,
             retry_at: None,
         });
-        let mut plan = Plan::of(&job, &pods, &mut memory.backoff, self.clock.now());
-        let mut again_at = plan.again_in.map(|delay| Instant::now() + delay);
+        let mut plan = Plan::of(&job, &pods, &mut memory.backoff, self.clock.timestamp());
+        let mut again_at = plan.again_in.map(|delay| self.clock.moment() + delay);
         for key in &plan.dismiss {
             self.release(key);
         }
@@ -178,7 +186,7 @@ impl JobController {
     fn create_pods(&mut self, job: &Value, count: usize) -> usize {
         let uid = meta(job, "uid").to_owned();
         let retry_at = self.memories.get(&uid).and_then(|memory| memory.retry_at);
-        if retry_at.is_some_and(|at| at > Instant::now()) {
+        if retry_at.is_some_and(|at| at > self.clock.moment()) {
             return 0;
         }
         for created in 0..count {
@@ -193,7 +201,7 @@ impl JobController {
                 Err(error) => {
                     let delay = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(memory.refusals));
                     memory.refusals += 1;
-                    memory.retry_at = Some(Instant::now() + delay.min(LONGEST_RETRY));
+                    memory.retry_at = Some(self.clock.moment() + delay.min(LONGEST_RETRY));
                     self.record(job, Severity::Warning, "FailedCreate", &format!("Error creating: {error}"));
                     return created;
                 }
@@ -213,7 +221,10 @@ impl JobController {
             );
             return Err(ApiError::new(403, "Forbidden", message));
         }
-        let pod = self.store.create(Kind::Pod, namespace, pod::pod_of(job))?;
+        let mut pod = pod::pod_of(job);
+        identify(Kind::Pod, namespace, &mut pod, &self.clock);
+        faults::refuse(&self.faults, Kind::Pod, &pod)?;
+        let pod = self.store.create(Kind::Pod, namespace, pod)?;
         Ok(meta(&pod, "name").to_owned())
     }
 

@@ -1,20 +1,26 @@
 use std::collections::{BTreeMap, HashMap};
 
-use tokio::time::Instant;
-
-use crate::store::Key;
+use crate::{
+    clock::{Clock, Moment},
+    store::Key,
+};
 
 /// Keys to work on, each at most once, at the earliest time that was asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
+    clock: Clock,
     /// The number keeps keys of one time in the order in which they were added.
-    by_time: BTreeMap<(Instant, u64), Key>,
-    times: HashMap<Key, (Instant, u64)>,
+    by_time: BTreeMap<(Moment, u64), Key>,
+    times: HashMap<Key, (Moment, u64)>,
     added: u64,
 }
 
 impl Queue {
-    pub(crate) fn add(&mut self, key: Key, at: Instant) {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, by_time: BTreeMap::new(), times: HashMap::new(), added: 0 }
+    }
+
+    pub(crate) fn add(&mut self, key: Key, at: Moment) {
         if let Some(place) = self.times.get(&key) {
             if place.0 <= at {
                 return;
@@ -37,7 +43,7 @@ impl Queue {
         let Some(at) = self.by_time.keys().next().map(|place| place.0) else {
             return std::future::pending().await;
         };
-        tokio::time::sleep_until(at).await;
+        self.clock.sleep_until(at).await;
         match self.by_time.pop_first() {
             Some((_, key)) => {
                 self.times.remove(&key);
@@ -61,8 +67,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keys_come_in_the_order_of_their_times_and_once() {
-        let mut queue = Queue::default();
-        let now = Instant::now();
+        let clock = Clock::following_tokio();
+        let mut queue = Queue::new(clock.clone());
+        let now = clock.moment();
         let later = |seconds| now + Duration::from_secs(seconds);
         queue.add(key("b"), later(20));
         queue.add(key("a"), later(30));
@@ -71,7 +78,7 @@ mod tests {
         queue.add(key("c"), later(5));
         queue.remove(&key("c"));
         assert_eq!(queue.next().await, key("a"));
-        assert_eq!(now.elapsed(), Duration::from_secs(10));
+        assert_eq!(clock.moment(), later(10));
         assert_eq!(queue.next().await, key("b"));
         assert!(tokio::time::timeout(Duration::from_secs(100), queue.next()).await.is_err());
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::{job::finished_at, queue::Queue};
 use crate::{
@@ -14,9 +13,9 @@ use crate::{
 
 /// Deletes finished Jobs until the store is gone.
 pub(super) async fn run(store: Store, clock: Clock) {
-    let mut queue = Queue::default();
+    let mut queue = Queue::new(clock.clone());
     let mut events = store.subscribe();
-    let now = Instant::now();
+    let now = clock.moment();
     for job in store.list(Kind::Job, None).0 {
         queue.add(Key::new(Kind::Job, meta(&job, "namespace"), meta(&job, "name")), now);
     }
@@ -27,16 +26,16 @@ pub(super) async fn run(store: Store, clock: Clock) {
                 Some(event) if event.key.kind != Kind::Job => {}
                 Some(event) if event.change == Change::Deleted => queue.remove(&event.key),
                 Some(event) => {
-                    if let Some(remaining) = remaining(&event.object, clock.now()) {
-                        queue.add(event.key.clone(), Instant::now() + remaining);
+                    if let Some(remaining) = remaining(&event.object, clock.timestamp()) {
+                        queue.add(event.key.clone(), clock.moment() + remaining);
                     }
                 }
             },
             key = queue.next() => {
                 // The time to live may have been changed since.
-                match store.get(&key).and_then(|job| remaining(&job, clock.now())) {
+                match store.get(&key).and_then(|job| remaining(&job, clock.timestamp())) {
                     Some(Duration::ZERO) => delete(&store, &key),
-                    Some(remaining) => queue.add(key, Instant::now() + remaining),
+                    Some(remaining) => queue.add(key, clock.moment() + remaining),
                     None => {}
                 }
             }

@@ -42,6 +42,7 @@ impl Agent {
             let key = Key::new(Kind::Pod, meta(&pod, "namespace"), meta(&pod, "name"));
             self.attend(&key, &pod);
         }
+        let mut changes = self.shared.faults.changes();
         loop {
             tokio::select! {
                 // What has happened before the shutdown is still attended to.
@@ -51,6 +52,7 @@ impl Agent {
                     None => break,
                 },
                 Some(done) = self.tasks.join_next() => self.finish(done),
+                () = self.shared.faults.changed(&mut changes) => self.catch_up(),
                 () = shutdown.cancelled() => break,
             }
         }
@@ -67,6 +69,8 @@ impl Agent {
             (Kind::Pod, Change::Deleted) => {
                 let uid = meta(&event.object, "uid");
                 match self.workers.get(uid) {
+                    // A node that hears nothing runs on.
+                    Some(_) if is_placed(&event.object) && self.shared.is_unreachable() => {}
                     Some(halt) => halt.stop(Urgency::Now),
                     None => self.clear(uid),
                 }
@@ -84,13 +88,12 @@ impl Agent {
         let uid = meta(pod, "uid");
         let is_going = !meta(pod, "deletionTimestamp").is_empty();
         if let Some(halt) = self.workers.get(uid) {
-            if is_going {
+            if is_going && !(is_placed(pod) && self.shared.is_unreachable()) {
                 halt.stop(Urgency::Within(grace_period(pod)));
             }
             return;
         }
-        let is_placed = !pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty();
-        if is_placed {
+        if is_placed(pod) {
             // Seen through before: the event is older than its end.
             return;
         }
@@ -110,6 +113,22 @@ impl Agent {
             worker.run().await;
             Done::Pod(uid)
         });
+    }
+
+    /// Does what could not be heard of while the node was unreachable.
+    fn catch_up(&mut self) {
+        if self.shared.is_unreachable() {
+            return;
+        }
+        for (uid, halt) in &self.workers {
+            match self.shared.store.get_by_uid(uid) {
+                None => halt.stop(Urgency::Now),
+                Some((_, pod)) if !meta(&pod, "deletionTimestamp").is_empty() => {
+                    halt.stop(Urgency::Within(grace_period(&pod)));
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     fn finish(&mut self, done: Result<Done, tokio::task::JoinError>) {
@@ -139,4 +158,8 @@ impl Agent {
             Done::Removal
         });
     }
+}
+
+fn is_placed(pod: &Value) -> bool {
+    !pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty()
 }

@@ -5,10 +5,7 @@ use std::{process::ExitStatus, time::Duration};
 use jiff::Timestamp;
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    time::Instant,
-};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -19,11 +16,13 @@ use super::{
     halt::{Halt, Urgency},
     image::Image,
     log::{LogHandle, LogWriter, tail},
+    memory::Memory,
     process::{Launch, LaunchError, Process, exit_code},
     status::{State, Termination},
     unsupported,
 };
 use crate::{
+    clock::Moment,
     recorder::{Component, Severity},
     store::{Key, meta},
 };
@@ -64,6 +63,9 @@ impl Container<'_> {
                 return self.halt.asked().await;
             }
         };
+        if !self.pull(self.text("image")).await {
+            return;
+        }
         let mut restarts = 0;
         loop {
             let pulled = format!(
@@ -118,7 +120,7 @@ impl Container<'_> {
         self.report(Report::Is(State::Waiting { reason: "CrashLoopBackOff", message }));
         tokio::select! {
             () = self.halt.asked() => false,
-            () = tokio::time::sleep(delay) => true,
+            () = self.shared.clock.sleep(delay) => true,
         }
     }
 
@@ -180,24 +182,29 @@ impl Container<'_> {
             Err(LaunchError::Exec(message)) => Err(message),
             Err(LaunchError::Start(message)) => return self.start_error(&message, container_id),
         };
-        let started_at = self.shared.clock.now();
+        let started_at = self.shared.clock.timestamp();
         self.event(Severity::Normal, "Started", "Container started");
         self.report(Report::Is(State::Running { since: started_at }));
-        let exit_code = match process {
-            Ok(process) => self.supervise(process, log).await,
+        let memory = self.memory(handle.clone());
+        let (exit_code, is_out_of_memory) = match process {
+            Ok(process) => self.supervise(process, log, &memory).await,
             Err(message) => {
                 let mut log = log;
                 log.line(&message).await;
-                1
+                (1, false)
             }
         };
         let message = self.termination_message(exit_code, handle).await;
         Termination {
             exit_code,
-            reason: if exit_code == 0 { "Completed" } else { "Error" },
+            reason: match exit_code {
+                _ if is_out_of_memory => "OOMKilled",
+                0 => "Completed",
+                _ => "Error",
+            },
             message,
             started_at,
-            finished_at: self.shared.clock.now(),
+            finished_at: self.shared.clock.timestamp(),
             container_id,
         }
     }
@@ -208,7 +215,7 @@ impl Container<'_> {
         if let Some(directory) = path.parent() {
             tokio::fs::create_dir_all(directory).await?;
         }
-        let (writer, handle) = LogWriter::create(path, self.shared.clock).await?;
+        let (writer, handle) = LogWriter::create(path, self.shared.clock.clone()).await?;
         self.shared.logs.begin(uid, name, handle.clone());
         Ok((writer, handle))
     }
@@ -221,13 +228,13 @@ impl Container<'_> {
             reason: "StartError",
             message,
             started_at: Timestamp::UNIX_EPOCH,
-            finished_at: self.shared.clock.now(),
+            finished_at: self.shared.clock.timestamp(),
             container_id,
         }
     }
 
     /// Copies the output until the process has ended. The log is complete when this returns.
-    async fn supervise(&self, mut process: Process, mut log: LogWriter) -> i32 {
+    async fn supervise(&self, mut process: Process, mut log: LogWriter, memory: &Memory) -> (i32, bool) {
         let (ended, has_ended) = oneshot::channel::<()>();
         let output = process.output.take();
         let copying = async {
@@ -236,34 +243,42 @@ impl Container<'_> {
             }
         };
         let waiting = async {
-            let status = self.wait(&mut process).await;
+            let status = self.wait(&mut process, memory).await;
             drop(ended);
             status
         };
         let (status, ()) = tokio::join!(waiting, copying);
-        status.map_or_else(
-            |error| {
+        match status {
+            Ok((status, is_out_of_memory)) => (exit_code(status), is_out_of_memory),
+            Err(error) => {
                 warn!(%error, "Process can't be waited for");
-                255
-            },
-            exit_code,
-        )
+                (255, false)
+            }
+        }
     }
 
-    /// Waits for the process, and stops it when the pod is to stop.
-    async fn wait(&self, process: &mut Process) -> std::io::Result<ExitStatus> {
+    /// Waits for the process, and stops it when the pod is to stop. Whether the kernel killed it or a child of it.
+    async fn wait(&self, process: &mut Process, memory: &Memory) -> std::io::Result<(ExitStatus, bool)> {
         let signaller = process.signaller();
         let mut halt = self.halt.subscribe();
-        let mut kill_at: Option<Instant> = None;
+        let mut kill_at: Option<Moment> = None;
+        let mut is_out_of_memory = false;
+        let mut exhausted = std::pin::pin!(memory.exhausted(&self.shared.clock));
         loop {
             let kill = async {
                 match kill_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => self.shared.clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                status = process.wait() => return status,
+                status = process.wait() => {
+                    return Ok((status?, is_out_of_memory || memory.has_lost_a_child()));
+                }
+                () = &mut exhausted, if !is_out_of_memory => {
+                    signaller.send(Signal::KILL);
+                    is_out_of_memory = true;
+                }
                 Ok(()) = halt.changed() => match *halt.borrow_and_update() {
                     Urgency::None => {}
                     Urgency::Now => signaller.send(Signal::KILL),
@@ -273,7 +288,7 @@ impl Container<'_> {
                             self.event(Severity::Normal, "Killing", &message);
                             signaller.send(Signal::TERM);
                         }
-                        let latest = Instant::now() + grace;
+                        let latest = self.shared.clock.moment() + grace;
                         kill_at = Some(kill_at.map_or(latest, |at| at.min(latest)));
                     }
                 },
@@ -299,16 +314,19 @@ impl Container<'_> {
         }
     }
 
-    fn text(&self, field: &str) -> &str {
+    pub(super) fn text(&self, field: &str) -> &str {
         self.spec[field].as_str().unwrap_or_default()
     }
 
-    fn report(&self, report: Report) {
+    pub(super) fn report(&self, report: Report) {
         // The receiver lives as long as the pod's other containers run.
         self.reports.send((self.index, report)).ok();
     }
 
-    fn event(&self, severity: Severity, reason: &str, message: &str) {
+    pub(super) fn event(&self, severity: Severity, reason: &str, message: &str) {
+        if self.shared.is_unreachable() {
+            return;
+        }
         let list = if self.is_init { "initContainers" } else { "containers" };
         let field = format!("spec.{list}{{{}}}", self.text("name"));
         self.shared.recorder.record(Component::Kubelet, self.pod, Some(&field), severity, reason, message);

@@ -49,6 +49,22 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Where an image is asked for: registry, repository and tag or digest.
+    pub(crate) fn location(reference: &str) -> (&str, &str, &str) {
+        let (named, digest) =
+            reference.split_once('@').map_or((reference, None), |(name, one)| (name, Some(one)));
+        let slash = named.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match named[slash..].rsplit_once(':') {
+            Some((last, tag)) => (&named[..slash + last.len()], tag),
+            None => (named, "latest"),
+        };
+        let path = repository(name);
+        let host = name.strip_suffix(path).unwrap_or_default().trim_end_matches('/');
+        (if host.is_empty() { "registry-1.docker.io" } else { host }, path, digest.unwrap_or(tag))
+    }
+}
+
 /// The name without the registry's host, which is told from a path component by a dot, a port or `localhost`.
 fn repository(name: &str) -> &str {
     match name.split_once('/') {

@@ -10,10 +10,12 @@ use tracing::{debug, warn};
 use super::{
     NODE_NAME, Shared,
     container::{Container, Report},
+    eviction::Eviction,
     halt::{Halt, Urgency},
     status::{ContainerRecord, PodRecord, State},
 };
 use crate::{
+    faults::Effect,
     recorder::{Component, Severity},
     store::{ApiError, DeleteOptions, Key, Store, meta},
 };
@@ -31,6 +33,11 @@ pub(super) struct PodWorker {
 impl PodWorker {
     /// Sees the pod through to its end, and out of the store if it is being deleted.
     pub(super) async fn run(self) {
+        let Some(reservation) = self.scheduled().await else { return };
+        let eviction = self.eviction();
+        if let Some(eviction) = eviction.as_ref().filter(|eviction| eviction.after.is_none()) {
+            return self.reject(eviction);
+        }
         let Some((pod, mut record)) = self.place() else { return };
         let home = self.shared.directories.home(&self.uid);
         if let Err(error) = tokio::fs::create_dir_all(&home).await {
@@ -38,9 +45,14 @@ impl PodWorker {
         }
         record.is_set_up = true;
         debug!(pod = %self.key, "Pod is placed");
-        self.live(&pod, &mut record).await;
+        self.live(&pod, &mut record, eviction.as_ref()).await;
         record.has_ended = true;
         debug!(pod = %self.key, phase = record.phase(), "Pod has ended");
+        if !self.reachable().await {
+            return;
+        }
+        // What it had is free before it is told that it has ended.
+        drop(reservation);
         let last = self.write(&record);
         if last.is_some_and(|pod| !meta(&pod, "deletionTimestamp").is_empty()) {
             leave(&self.shared.store, &self.key, &self.uid);
@@ -49,7 +61,7 @@ impl PodWorker {
 
     /// Assigns the pod to this node, which is all the scheduling there is.
     fn place(&self) -> Option<(Arc<Value>, PodRecord)> {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.timestamp();
         let pod = self.shared.store.get(&self.key)?;
         let of = |field: &str, reason| -> Vec<ContainerRecord> {
             let specs = pod["spec"][field].as_array().into_iter().flatten();
@@ -73,25 +85,70 @@ impl PodWorker {
         Some((placed, record))
     }
 
-    async fn live(&self, pod: &Value, record: &mut PodRecord) {
-        let Some(deadline) = pod["spec"]["activeDeadlineSeconds"].as_u64().map(Duration::from_secs) else {
-            return self.run_all(pod, record).await;
-        };
-        let is_late = {
+    async fn live(&self, pod: &Value, record: &mut PodRecord, eviction: Option<&Eviction>) {
+        let deadline = pod["spec"]["activeDeadlineSeconds"].as_u64().map(Duration::from_secs);
+        let cause = {
             let mut containers = std::pin::pin!(self.run_all(pod, record));
-            let is_late = tokio::select! {
-                () = &mut containers => false,
-                () = tokio::time::sleep(deadline) => true,
+            let cause = tokio::select! {
+                () = &mut containers => return,
+                () = self.after(deadline) => Some(self.exceed(pod)),
+                () = self.after(eviction.and_then(|eviction| eviction.after)) => {
+                    eviction.map(|eviction| self.evict(pod, eviction))
+                }
+                () = self.node_gone() => {
+                    self.halt.stop(Urgency::Now);
+                    None
+                }
             };
-            if is_late {
-                let (reason, message) = DEADLINE;
-                self.shared.recorder.record(Component::Kubelet, pod, None, Severity::Normal, reason, message);
-                self.halt.stop(Urgency::Within(grace_period(pod)));
-                containers.await;
-            }
-            is_late
+            containers.await;
+            cause
         };
-        record.cause = is_late.then_some(DEADLINE);
+        if cause.as_ref().is_some_and(|(reason, _)| *reason == "Evicted") {
+            // The containers are removed, and their logs with them.
+            self.shared.logs.forget(&self.uid);
+        }
+        record.cause = cause;
+    }
+
+    async fn after(&self, time: Option<Duration>) {
+        match time {
+            Some(time) => self.shared.clock.sleep(time).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Begins to stop a pod that has run too long; the reason and the message for its status.
+    fn exceed(&self, pod: &Value) -> (&'static str, String) {
+        let (reason, message) = DEADLINE;
+        self.shared.recorder.record(Component::Kubelet, pod, None, Severity::Normal, reason, message);
+        self.halt.stop(Urgency::Within(grace_period(pod)));
+        (reason, message.to_owned())
+    }
+
+    /// Waits until the node is gone.
+    async fn node_gone(&self) {
+        let mut changes = self.shared.faults.changes();
+        while !self.shared.faults.has(|effect| *effect == Effect::NodeGone) {
+            self.shared.faults.changed(&mut changes).await;
+        }
+    }
+
+    /// Waits until the rest of the cluster hears of the node again. Not if the pod, or the cluster, is gone before.
+    async fn reachable(&self) -> bool {
+        let (mut changes, mut versions) = (self.shared.faults.changes(), self.shared.store.versions());
+        loop {
+            if !self.shared.is_unreachable() {
+                return true;
+            }
+            if self.shared.store.get_by_uid(&self.uid).is_none() {
+                return false;
+            }
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => return false,
+                () = self.shared.faults.changed(&mut changes) => {}
+                changed = versions.changed() => if changed.is_err() { return false },
+            }
+        }
     }
 
     async fn run_all(&self, pod: &Value, record: &mut PodRecord) {
@@ -128,9 +185,12 @@ impl PodWorker {
             })
             .collect();
         drop(reports);
+        let mut changes = self.shared.faults.changes();
         loop {
             let is_over = tokio::select! {
                 biased;
+                // What could not be told is told when the node is heard again.
+                () = self.shared.faults.changed(&mut changes) => false,
                 Some((index, report)) = news.recv() => {
                     take(record, is_init, index, report);
                     false
@@ -149,11 +209,14 @@ impl PodWorker {
     }
 
     fn write(&self, record: &PodRecord) -> Option<Arc<Value>> {
-        let now = self.shared.clock.now();
+        if self.shared.is_unreachable() {
+            return None;
+        }
+        let now = self.shared.clock.timestamp();
         self.update(|pod| pod["status"] = record.render(pod, now))
     }
 
-    fn update(&self, change: impl FnOnce(&mut Value)) -> Option<Arc<Value>> {
+    pub(super) fn update(&self, change: impl FnOnce(&mut Value)) -> Option<Arc<Value>> {
         let updated = self.shared.store.update(&self.key, |pod| {
             // Another pod of this name is none of ours.
             if meta(pod, "uid") != self.uid {

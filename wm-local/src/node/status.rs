@@ -98,7 +98,7 @@ pub(crate) struct PodRecord {
     /// No container of it runs, or will any more.
     pub(crate) has_ended: bool,
     /// Why it ended, if not by its containers: reason and message.
-    pub(crate) cause: Option<(&'static str, &'static str)>,
+    pub(crate) cause: Option<(&'static str, String)>,
 }
 
 impl PodRecord {
@@ -134,9 +134,9 @@ impl PodRecord {
         if !self.init.is_empty() {
             status["initContainerStatuses"] = sorted(&self.init, |one| one.exit_code() == Some(0));
         }
-        if let Some((reason, message)) = self.cause {
-            status["reason"] = reason.into();
-            status["message"] = message.into();
+        if let Some((reason, message)) = &self.cause {
+            status["reason"] = (*reason).into();
+            status["message"] = message.clone().into();
         }
         status
     }
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn a_cause_fails_a_pod_whose_containers_succeeded() {
         let mut pod = record(vec![container("main", ended(0))]);
-        (pod.has_ended, pod.cause) = (true, Some(("DeadlineExceeded", "too long")));
+        (pod.has_ended, pod.cause) = (true, Some(("DeadlineExceeded", "too long".to_owned())));
         let status = pod.render(&json!({}), NOW);
         assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("DeadlineExceeded")));
     }

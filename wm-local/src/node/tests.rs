@@ -18,14 +18,23 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let store = Store::new();
+        let store = Store::new(Clock::default());
         let account = json!({"metadata": {"name": "default"}});
         store.create(Kind::ServiceAccount, "default", account).unwrap();
+        crate::api::populate(&store, &NodeOptions::default(), &[], &[]).unwrap();
         let events = store.subscribe();
         let directory = tempfile::tempdir().unwrap();
         let moment = Duration::from_millis(10);
         let options = ControllerOptions { job_sync_delay: moment, job_backoff: moment };
-        let node = Node::start(store.clone(), directory.path().to_owned(), Clock::default(), options);
+        let faults = Faults::new(0, Clock::default(), &[]);
+        let node = Node::start(
+            store.clone(),
+            directory.path().to_owned(),
+            Clock::default(),
+            options,
+            moment,
+            faults,
+        );
         Self { store, node, directory, events }
     }
 

@@ -66,7 +66,7 @@ pub(super) fn is_over(kind: Kind, object: &Value) -> bool {
 }
 
 /// The object marked for deletion, or `None` if nothing keeps it from going at once.
-pub(super) fn mark(kind: Kind, current: &Value, options: &DeleteOptions) -> Option<Value> {
+pub(super) fn mark(kind: Kind, current: &Value, options: &DeleteOptions, now: Timestamp) -> Option<Value> {
     let mut object = current.clone();
     set_finalizers(kind, &mut object, options.propagation);
     let grace = grace_period(kind, current, options);
@@ -78,7 +78,7 @@ pub(super) fn mark(kind: Kind, current: &Value, options: &DeleteOptions) -> Opti
     // A second deletion may only shorten the grace period.
     if !deleting || grace < current_grace {
         let wait = SignedDuration::from_secs(i64::try_from(grace).unwrap_or_default());
-        let end = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        let end = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         object["metadata"]["deletionTimestamp"] = timestamp::seconds(end).into();
         object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
         if kind.has_generation() && !deleting {

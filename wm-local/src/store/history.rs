@@ -72,8 +72,12 @@ impl History {
         self.events.push_back(event);
     }
 
+    pub(super) fn oldest(&self, now: u64) -> u64 {
+        now - self.events.len() as u64
+    }
+
     pub(super) fn since(&self, version: u64, now: u64) -> Result<Vec<Arc<StoreEvent>>, Expired> {
-        let oldest = now - self.events.len() as u64;
+        let oldest = self.oldest(now);
         if version < oldest {
             return Err(Expired { oldest });
         }

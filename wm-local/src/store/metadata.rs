@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Kind;
-use crate::timestamp;
+use crate::clock::Clock;
 
 /// The characters of generated names: no vowels, and nothing that looks like another one.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -25,7 +25,7 @@ fn random_suffix() -> String {
 }
 
 /// Sets kind, name (if it is to be generated), namespace, uid, creation time and generation where they are missing.
-pub(crate) fn identify(kind: Kind, namespace: &str, object: &mut Value) {
+pub(crate) fn identify(kind: Kind, namespace: &str, object: &mut Value, clock: &Clock) {
     object["kind"] = kind.kind().into();
     object["apiVersion"] = kind.group_version().into();
     if !object["metadata"].is_object() {
@@ -43,7 +43,7 @@ pub(crate) fn identify(kind: Kind, namespace: &str, object: &mut Value) {
         metadata["uid"] = Uuid::new_v4().to_string().into();
     }
     if !metadata["creationTimestamp"].is_string() {
-        metadata["creationTimestamp"] = timestamp::now().into();
+        metadata["creationTimestamp"] = clock.seconds().into();
     }
     if kind.has_generation() {
         metadata["generation"] = json!(1);

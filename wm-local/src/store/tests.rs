@@ -11,7 +11,7 @@ fn job_key(name: &str) -> Key {
 }
 
 fn store_with_job() -> Store {
-    let store = Store::new();
+    let store = Store::new(Clock::system());
     store.create(Kind::Job, "default", job("a")).unwrap();
     store
 }
@@ -31,7 +31,7 @@ fn a_created_object_has_an_identity() {
 
 #[test]
 fn a_generated_name_is_the_prefix_and_five_characters() {
-    let store = Store::new();
+    let store = Store::new(Clock::system());
     let stored = store.create(Kind::Pod, "default", json!({"metadata": {"generateName": "train-"}})).unwrap();
     let suffix = meta(&stored, "name").strip_prefix("train-").unwrap();
     assert_eq!(suffix.len(), 5);
@@ -130,7 +130,7 @@ fn the_last_finalizer_of_a_deleted_object_takes_it_along() {
 
 #[test]
 fn a_running_pod_is_only_marked() {
-    let store = Store::new();
+    let store = Store::new(Clock::system());
     let pod = json!({
         "metadata": {"name": "p", "finalizers": ["batch.kubernetes.io/job-tracking"]},
         "spec": {"nodeName": "local", "terminationGracePeriodSeconds": 7},
@@ -164,7 +164,7 @@ fn preconditions_guard_a_deletion() {
 
 #[test]
 fn dependents_are_found_by_the_uid_of_their_owner() {
-    let store = Store::new();
+    let store = Store::new(Clock::system());
     let owned = json!({"metadata": {"name": "s", "ownerReferences": [{"uid": "u"}]}});
     store.create(Kind::Secret, "default", owned).unwrap();
     let key = Key::new(Kind::Secret, "default", "s");

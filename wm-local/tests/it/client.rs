@@ -55,6 +55,14 @@ impl Served {
         self.client.request(request).await.unwrap()
     }
 
+    /// As [`Served::open`], where the connection may break.
+    pub(crate) async fn try_open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.client.request(request).await
+    }
+
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (parts, body) = self.open(request).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -162,6 +170,17 @@ impl Watch {
             let frame = self.body.frame().await?.unwrap();
             if let Ok(data) = frame.into_data() {
                 self.buffer.extend_from_slice(&data);
+            }
+        }
+    }
+
+    /// Whether the connection breaks, rather than that the body ends.
+    pub(crate) async fn is_broken(&mut self) -> bool {
+        loop {
+            match self.body.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return true,
+                None => return false,
             }
         }
     }

@@ -2,9 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod answers;
 mod client;
+mod clock;
 mod deletion;
+mod faults_http;
+mod faults_pods;
 mod kube_client;
 mod kubectl;
 mod lists;

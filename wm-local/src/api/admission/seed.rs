@@ -7,25 +7,30 @@ use crate::{
     api::answer::Warnings,
     error::ApiError,
     kind::Kind,
-    node::NODE_NAME,
+    node::{NODE_NAME, NodeOptions},
     store::{Store, identify},
-    timestamp,
 };
 
 /// Makes the node, the namespaces, and the service accounts, which are pairs of namespace and name.
 pub(crate) fn populate(
     store: &Store,
+    options: &NodeOptions,
     namespaces: &[String],
     service_accounts: &[(String, String)],
 ) -> Result<(), ApiError> {
-    store.create(Kind::Node, "", node())?;
-    for namespace in namespaces.iter().chain(service_accounts.iter().map(|(namespace, _)| namespace)) {
+    store.create(Kind::Node, "", node(options, &store.clock().seconds()))?;
+    for namespace in namespaces {
         create(store, Kind::Namespace, "", namespace)?;
         populate_namespace(store, namespace)?;
     }
-    service_accounts
-        .iter()
-        .try_for_each(|(namespace, name)| create(store, Kind::ServiceAccount, namespace, name))
+    service_accounts.iter().try_for_each(|(namespace, name)| populate_account(store, namespace, name))
+}
+
+/// Makes a service account, and its namespace, unless they are there.
+pub(crate) fn populate_account(store: &Store, namespace: &str, name: &str) -> Result<(), ApiError> {
+    create(store, Kind::Namespace, "", namespace)?;
+    populate_namespace(store, namespace)?;
+    create(store, Kind::ServiceAccount, namespace, name)
 }
 
 /// Every namespace has the service account `default`.
@@ -37,7 +42,7 @@ pub(crate) fn populate_namespace(store: &Store, namespace: &str) -> Result<(), A
 fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
     let mut object = json!({"metadata": {"name": name}});
     strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object);
+    identify(kind, namespace, &mut object, store.clock());
     admit_new(kind, &mut object, &mut Warnings::default())?;
     match store.create(kind, namespace, object) {
         Err(error) if error.code != 409 => Err(error),
@@ -45,15 +50,40 @@ fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), 
     }
 }
 
-fn node() -> Value {
-    let now = timestamp::now();
+fn node(options: &NodeOptions, now: &str) -> Value {
+    let system = std::env::consts::OS;
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let mut labels = json!({
+        "beta.kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": system,
+        "kubernetes.io/arch": architecture,
+        "kubernetes.io/hostname": NODE_NAME,
+        "kubernetes.io/os": system,
+    });
+    for (key, value) in &options.labels {
+        labels[key] = value.clone().into();
+    }
+    let mut spec = json!({});
+    if !options.taints.is_empty() {
+        let taints = options.taints.iter().map(|taint| {
+            let mut written = json!({"key": taint.key, "effect": taint.effect});
+            if !taint.value.is_empty() {
+                written["value"] = taint.value.clone().into();
+            }
+            written
+        });
+        spec["taints"] = taints.collect();
+    }
     json!({
-        "metadata": {
-            "name": NODE_NAME,
-            "labels": {"kubernetes.io/hostname": NODE_NAME, "kubernetes.io/os": std::env::consts::OS},
-        },
-        "spec": {},
+        "metadata": {"name": NODE_NAME, "labels": labels},
+        "spec": spec,
         "status": {
+            "capacity": options.allocatable,
+            "allocatable": options.allocatable,
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE_NAME}],
             "conditions": [{
                 "type": "Ready",
@@ -65,8 +95,8 @@ fn node() -> Value {
             }],
             "nodeInfo": {
                 "kubeletVersion": "v1.36.2",
-                "operatingSystem": std::env::consts::OS,
-                "architecture": std::env::consts::ARCH,
+                "operatingSystem": system,
+                "architecture": architecture,
                 "containerRuntimeVersion": "process://",
                 "machineID": "",
                 "systemUUID": "",

@@ -62,7 +62,7 @@ fn admit(kind: Kind, object: Value) -> Result<Value, ApiError> {
     let mut object = decode(kind, document, FieldValidation::Warn, &mut warnings)?;
     check_place(kind, "default", &mut object)?;
     strip_for_create(kind, &mut object);
-    identify(kind, "default", &mut object);
+    identify(kind, "default", &mut object, &crate::clock::Clock::system());
     admit_new(kind, &mut object, &mut warnings)?;
     Ok(object)
 }

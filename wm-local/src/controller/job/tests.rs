@@ -1,7 +1,7 @@
 //! The controller against pods whose ends are made up, in paused time: delays are those of a real cluster.
 
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
 use crate::store::Subscription;
@@ -16,13 +16,16 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let store = Store::new();
-        let events = store.subscribe();
         let clock = Clock::following_tokio();
-        let recorder = Recorder::new(store.clone(), clock);
+        let store = Store::new(clock.clone());
+        let events = store.subscribe();
+        let recorder = Recorder::new(store.clone(), clock.clone());
         let options = ControllerOptions { job_sync_delay: Duration::from_secs(1), ..Default::default() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(JobController::new(store.clone(), recorder, clock, options).run());
+        tasks.spawn(
+            JobController::new(store.clone(), recorder, clock.clone(), options, Faults::new(0, clock, &[]))
+                .run(),
+        );
         Self { store, events, began: Instant::now(), _tasks: tasks }
     }
 

@@ -31,6 +31,15 @@ pub(crate) struct LogHandle {
     pub(super) progress: watch::Receiver<Progress>,
 }
 
+impl LogHandle {
+    /// Waits until the log is at least this long; for ever if it never is.
+    pub(crate) async fn reaches(mut self, length: u64) {
+        if self.progress.wait_for(|progress| progress.length >= length).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// The one writer of a log file. Dropping it completes the log: followers end.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
@@ -113,7 +122,7 @@ struct Stamps {
 impl Stamps {
     fn next(&mut self) -> Timestamp {
         let after_last = self.last.checked_add(jiff::Span::new().nanoseconds(1)).unwrap_or(self.last);
-        self.last = self.clock.now().max(after_last);
+        self.last = self.clock.timestamp().max(after_last);
         self.last
     }
 }

@@ -1,0 +1,146 @@
+//! Refusals of new objects, in the recorded words.
+
+use serde_json::{Value, json};
+
+use super::{
+    Faults, Hit, Occasion, annotated, check_annotations, effect::Effect, effect::Refusal, journal::Injection,
+};
+use crate::{
+    error::{ApiError, details},
+    kind::Kind,
+    store::meta,
+};
+
+const WEBHOOK: &str = "jobs.policy.example";
+const WEBHOOK_URL: &str = "https://192.0.2.1:5610/validate?timeout=2s";
+
+/// Refuses a new Job or pod if a fault says so, and annotations that are no faults in any case.
+pub(crate) fn refuse(faults: &Faults, kind: Kind, object: &Value) -> Result<(), ApiError> {
+    if !matches!(kind, Kind::Job | Kind::Pod) {
+        return Ok(());
+    }
+    for annotated in [object, &object["spec"]["template"]] {
+        check_annotations(annotated).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    }
+    let own = annotated(object).into_iter().find_map(|(hit, text)| {
+        let refusal = refusal(&hit.effect)?;
+        let injection = Injection {
+            id: 0,
+            fault: text,
+            target: format!("create {} {} {}", kind.resource(), meta(object, "namespace"), subject(object)),
+            index: 0,
+        };
+        faults.note(injection);
+        Some((refusal, hit))
+    });
+    let found = own.or_else(|| {
+        if faults.is_quiet() {
+            return None;
+        }
+        let name = subject(object);
+        let occasion = Occasion {
+            verb: "create",
+            resource: kind.resource(),
+            namespace: meta(object, "namespace"),
+            names: &[name],
+            ..Occasion::default()
+        };
+        let hits = faults.hits(&occasion, |_, fault| {
+            refusal(&fault.effect).is_some_and(|refusal| {
+                // Unless it is said, what is refused is the Job, where that is what a real cluster refuses.
+                !fault.selector.resources.is_empty() || usual(refusal) == kind
+            })
+        });
+        hits.into_iter().find_map(|hit| Some((refusal(&hit.effect)?, hit)))
+    });
+    match found {
+        None => Ok(()),
+        Some((refusal, hit)) => Err(words(refusal, &hit, kind, object)),
+    }
+}
+
+fn refusal(effect: &Effect) -> Option<Refusal> {
+    match effect {
+        Effect::Admission(refusal) => Some(*refusal),
+        _ => None,
+    }
+}
+
+fn usual(refusal: Refusal) -> Kind {
+    match refusal {
+        Refusal::PodSecurity | Refusal::ServiceAccount => Kind::Pod,
+        _ => Kind::Job,
+    }
+}
+
+/// The name by which it is selected: a pod's is generated, so its Job's.
+fn subject(object: &Value) -> &str {
+    let owner = object["metadata"]["ownerReferences"][0]["name"].as_str();
+    owner.unwrap_or_else(|| meta(object, "name"))
+}
+
+fn words(refusal: Refusal, hit: &Hit, kind: Kind, object: &Value) -> ApiError {
+    let (name, namespace) = (meta(object, "name"), meta(object, "namespace"));
+    let about = || details(name, kind.group(), kind.resource());
+    let forbidden = |name: &str, why: &str| {
+        let message = format!("{} {name:?} is forbidden: {why}", kind.qualified_resource());
+        ApiError::new(403, "Forbidden", message).with_details(details(name, kind.group(), kind.resource()))
+    };
+    let or = |usual: &str| hit.message.clone().unwrap_or_else(|| usual.to_owned());
+    let failed = |why: &str| {
+        let why = format!(
+            "failed calling webhook {WEBHOOK:?}: failed to call webhook: Post {WEBHOOK_URL:?}: {why}"
+        );
+        ApiError::internal(why.clone()).with_details(json!({"causes": [{"message": why}]}))
+    };
+    match refusal {
+        Refusal::Quota if kind == Kind::Job => forbidden(
+            name,
+            "exceeded quota: fault, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: \
+             count/jobs.batch=1",
+        ),
+        Refusal::Quota => {
+            forbidden(name, "exceeded quota: fault, requested: pods=1, used: pods=0, limited: pods=0")
+        }
+        Refusal::Policy => {
+            let why = format!(
+                "ValidatingAdmissionPolicy 'fault' with binding 'fault' denied request: {}",
+                or("every Job needs the label 'team'")
+            );
+            let mut about = about();
+            about["causes"] = json!([{"message": why}]);
+            let message = format!("{} {name:?} is forbidden: {why}", kind.qualified_resource());
+            ApiError::new(422, "Invalid", message).with_details(about)
+        }
+        Refusal::Webhook => {
+            let why = or("no GPU quota is left for this team");
+            ApiError::new(403, "", format!("admission webhook {WEBHOOK:?} denied the request: {why}"))
+        }
+        Refusal::WebhookSilent => {
+            let message = format!("admission webhook {WEBHOOK:?} denied the request without explanation");
+            ApiError::new(400, "", message)
+        }
+        Refusal::WebhookSlow => failed("context deadline exceeded"),
+        Refusal::WebhookDown => failed("dial tcp 192.0.2.1:5610: connect: connection refused"),
+        Refusal::PodSecurity => forbidden(
+            name,
+            &format!(
+                "violates PodSecurity \"restricted:latest\": {}",
+                or(
+                    "runAsNonRoot != true (pod or container \"main\" must set securityContext.runAsNonRoot=true)"
+                )
+            ),
+        ),
+        Refusal::ServiceAccount => {
+            // It is looked up before the name is generated.
+            let name = object["metadata"]["generateName"].as_str().unwrap_or(name);
+            let account = object["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+            forbidden(
+                name,
+                &format!(
+                    "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
+                ),
+            )
+        }
+    }
+}

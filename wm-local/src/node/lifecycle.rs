@@ -1,0 +1,244 @@
+//! What the rest of a cluster does about a node that no longer answers: the node controller, the taint manager, the
+//! pod garbage collector.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{NODE_NAME, Shared, eviction::disrupt, scheduling::toleration};
+use crate::{
+    clock::until,
+    faults::Effect,
+    recorder::{Component, Severity},
+    store::{DeleteOptions, Key, Kind, meta},
+    timestamp,
+};
+
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+/// How the node is to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Ready,
+    /// It has not been heard of since then.
+    Unknown(Timestamp),
+    Gone,
+}
+
+/// Works until the cluster ends.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut changes = shared.faults.changes();
+    let mut versions = shared.store.versions();
+    let mut condition = Condition::Ready;
+    let key = Key::new(Kind::Node, "", NODE_NAME);
+    let mut last = shared.store.get(&key);
+    loop {
+        let gone = shared.faults.has(|effect| *effect == Effect::NodeGone);
+        let lost = shared.faults.has(|effect| *effect == Effect::NodeNotReady);
+        let next = match (gone, lost, condition) {
+            (true, _, _) => Condition::Gone,
+            (_, true, Condition::Unknown(since)) => Condition::Unknown(since),
+            (_, true, _) => Condition::Unknown(shared.clock.timestamp()),
+            _ => Condition::Ready,
+        };
+        if next != condition {
+            // A node that comes back is another one of the same name.
+            if condition == Condition::Gone {
+                restore(&shared, last.as_deref());
+            }
+            match next {
+                Condition::Gone => last = shared.store.remove(&key).or(last),
+                Condition::Unknown(_) => lose(&shared, &key),
+                Condition::Ready => regain(&shared, &key),
+            }
+            condition = next;
+        }
+        versions.borrow_and_update();
+        let wait = match condition {
+            Condition::Ready => None,
+            Condition::Unknown(since) => evict(&shared, since),
+            Condition::Gone => {
+                collect(&shared);
+                None
+            }
+        };
+        let due = async {
+            match wait {
+                Some(wait) => shared.clock.sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = shared.faults.changed(&mut changes) => {}
+            () = due => {}
+            // A pod may have been placed just before.
+            changed = versions.changed(), if condition != Condition::Ready => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The pods on the node that have not ended.
+fn pods(shared: &Shared) -> Vec<(Key, Arc<Value>)> {
+    let (all, _) = shared.store.list(Kind::Pod, None);
+    all.into_iter()
+        .filter(|pod| {
+            pod["spec"]["nodeName"] == NODE_NAME
+                && !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+        })
+        .map(|pod| (Key::new(Kind::Pod, meta(&pod, "namespace"), meta(&pod, "name")), pod))
+        .collect()
+}
+
+/// The node controller marks the node, and its pods as not ready.
+fn lose(shared: &Shared, key: &Key) {
+    let now = timestamp::seconds(shared.clock.timestamp());
+    let ready = json!({
+        "type": "Ready", "status": "Unknown", "lastHeartbeatTime": now, "lastTransitionTime": now,
+        "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
+    });
+    let taint = |effect: &str| json!({"key": UNREACHABLE, "effect": effect, "timeAdded": now});
+    // It fails only if the node is gone as well.
+    shared
+        .store
+        .update(key, |node| {
+            node["status"]["conditions"] = json!([ready]);
+            let mut taints = foreign_taints(node);
+            taints.extend([taint("NoSchedule"), taint("NoExecute")]);
+            node["spec"]["taints"] = taints.into();
+            Ok(())
+        })
+        .ok();
+    for (key, pod) in pods(shared) {
+        let marked = shared.store.update(&key, |pod| {
+            let conditions = pod["status"]["conditions"].as_array_mut();
+            for condition in conditions.into_iter().flatten() {
+                if condition["type"] == "Ready" && condition["status"] != "False" {
+                    condition["status"] = "False".into();
+                    condition["lastTransitionTime"] = now.clone().into();
+                }
+            }
+            Ok(())
+        });
+        if marked.is_ok() {
+            let message = "Node is not ready";
+            let recorder = &shared.recorder;
+            recorder.record(
+                Component::NodeController,
+                &pod,
+                None,
+                Severity::Warning,
+                "NodeNotReady",
+                message,
+            );
+        }
+    }
+}
+
+/// The kubelet posts its status again.
+fn regain(shared: &Shared, key: &Key) {
+    let now = timestamp::seconds(shared.clock.timestamp());
+    let ready = json!({
+        "type": "Ready", "status": "True", "lastHeartbeatTime": now, "lastTransitionTime": now,
+        "reason": "KubeletReady", "message": "the embedded node is ready",
+    });
+    shared
+        .store
+        .update(key, |node| {
+            node["status"]["conditions"] = json!([ready]);
+            let taints = foreign_taints(node);
+            if taints.is_empty() {
+                node["spec"].as_object_mut().map(|spec| spec.remove("taints"));
+            } else {
+                node["spec"]["taints"] = taints.into();
+            }
+            Ok(())
+        })
+        .ok();
+}
+
+fn foreign_taints(node: &Value) -> Vec<Value> {
+    let taints = node["spec"]["taints"].as_array().into_iter().flatten();
+    taints.filter(|taint| taint["key"] != UNREACHABLE).cloned().collect()
+}
+
+/// The node registers itself anew.
+fn restore(shared: &Shared, last: Option<&Value>) {
+    let Some(last) = last else { return };
+    let mut node = last.clone();
+    if let Some(metadata) = node["metadata"].as_object_mut() {
+        metadata.retain(|member, _| matches!(member.as_str(), "name" | "labels"));
+    }
+    // It fails only if there is one already.
+    shared.store.create(Kind::Node, "", node).ok();
+}
+
+/// The taint manager deletes pods whose toleration is over. Returns when the next one's will be.
+fn evict(shared: &Shared, since: Timestamp) -> Option<Duration> {
+    let taint = json!({"key": UNREACHABLE, "effect": "NoExecute"});
+    let now = shared.clock.timestamp();
+    let mut next = None;
+    for (key, pod) in pods(shared) {
+        if !meta(&pod, "deletionTimestamp").is_empty() {
+            continue;
+        }
+        let seconds = match toleration(&pod, &taint) {
+            None => 0,
+            Some(toleration) => match toleration["tolerationSeconds"].as_i64() {
+                // It is tolerated for ever.
+                None => continue,
+                Some(seconds) => seconds.max(0),
+            },
+        };
+        let due = since.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+        if due > now {
+            next = next.into_iter().chain([until(now, due)]).min();
+            continue;
+        }
+        let message = format!("Marking for deletion Pod {}/{}", key.namespace, key.name);
+        let recorder = &shared.recorder;
+        let reason = "TaintManagerEviction";
+        recorder.record(Component::TaintEviction, &pod, None, Severity::Normal, reason, &message);
+        remove(
+            shared,
+            &key,
+            "DeletionByTaintManager",
+            "Taint manager: deleting due to NoExecute taint",
+            &DeleteOptions::default(),
+        );
+    }
+    next
+}
+
+/// The pod garbage collector fails and removes the pods of a node that is gone.
+fn collect(shared: &Shared) {
+    let options = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+    for (key, _) in pods(shared) {
+        shared
+            .store
+            .update(&key, |pod| {
+                pod["status"]["phase"] = "Failed".into();
+                Ok(())
+            })
+            .ok();
+        remove(shared, &key, "DeletionByPodGC", "PodGC: node no longer exists", &options);
+    }
+}
+
+/// Deletes a pod that is told why. Somebody else may be faster.
+fn remove(shared: &Shared, key: &Key, reason: &str, message: &str, options: &DeleteOptions) {
+    let now = timestamp::seconds(shared.clock.timestamp());
+    shared
+        .store
+        .update(key, |pod| {
+            disrupt(pod, reason, message, &now);
+            Ok(())
+        })
+        .ok();
+    shared.store.delete(key, options).ok();
+}
