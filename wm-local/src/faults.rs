@@ -30,7 +30,7 @@ pub use self::{
 };
 pub(crate) use self::{
     refusal::refuse,
-    selector::Occasion,
+    selector::{Occasion, on_pod},
     table::{Hit, annotated, check_annotations},
 };
 use crate::clock::Clock;
@@ -137,9 +137,9 @@ impl Faults {
         }
     }
 
-    /// Notes what was done for an object's annotation.
-    pub(crate) fn note(&self, injection: Injection) {
-        self.table().note(injection);
+    /// Notes that a fault was done because an object's annotation asks for it.
+    pub(crate) fn note(&self, occasion: &Occasion<'_>, fault: String) {
+        self.table().note(Injection { id: 0, fault, target: occasion.stream(), index: 0 });
     }
 
     /// For [`Faults::changed`].

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Api, answer::text, parameters::Parameters};
 use crate::{
     error::{ApiError, Cause},
-    faults::{Effect, Occasion, annotated},
+    faults::{Effect, annotated, on_pod},
     kind::Key,
     node::LogOptions,
     store::meta,
@@ -127,15 +127,8 @@ fn is_unavailable(api: &Api, pod: &Value) -> bool {
     if annotated(pod).iter().any(|(hit, _)| is_meant(&hit.effect)) {
         return true;
     }
-    let job = pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_else(|| meta(pod, "name"));
-    let occasion = Occasion {
-        verb: "get",
-        resource: "pods/log",
-        namespace: meta(pod, "namespace"),
-        names: &[job, meta(pod, "name")],
-        ..Occasion::default()
-    };
-    !api.faults.is_quiet() && api.faults.first(&occasion, is_meant).is_some()
+    !api.faults.is_quiet()
+        && on_pod(pod, "get", "pods/log", "", |occasion| api.faults.first(occasion, is_meant)).is_some()
 }
 
 /// Refuses the log of a container that has not started, or has no previous run. Following does not wait either.

@@ -153,18 +153,22 @@ pub enum OutOfMemory {
 impl Effect {
     /// Whether it is done to requests, and not to pods or the node.
     pub(crate) fn is_of_requests(&self) -> bool {
-        !matches!(
+        !matches!(self, Self::ApiAway | Self::NodeNotReady | Self::NodeGone)
+            && !self.is_of_objects()
+            && !self.is_of_watches()
+    }
+
+    /// Whether it is done to a Job or a pod, whose annotation may ask for it.
+    pub(super) fn is_of_objects(&self) -> bool {
+        matches!(
             self,
-            Self::ApiAway
-                | Self::Image(_)
+            Self::Image(_)
                 | Self::Unschedulable(_)
                 | Self::Admission(_)
                 | Self::OutOfMemory(_)
                 | Self::Evict(_)
-                | Self::NodeNotReady
-                | Self::NodeGone
                 | Self::LogUnavailable
-        ) && !self.is_of_watches()
+        )
     }
 
     /// Whether it is done to watches that are under way.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    Faults, Hit, Occasion, annotated, check_annotations, effect::Effect, effect::Refusal, journal::Injection,
+    Faults, Hit, annotated, check_annotations,
+    effect::{Effect, Refusal},
+    selector::{Occasion, subject},
 };
 use crate::{
     error::{ApiError, details},
@@ -22,29 +24,22 @@ pub(crate) fn refuse(faults: &Faults, kind: Kind, object: &Value) -> Result<(), 
     for annotated in [object, &object["spec"]["template"]] {
         check_annotations(annotated).map_err(|error| ApiError::bad_request(error.to_string()))?;
     }
+    let occasion = Occasion {
+        verb: "create",
+        resource: kind.resource(),
+        namespace: meta(object, "namespace"),
+        names: &[subject(object)],
+        ..Occasion::default()
+    };
     let own = annotated(object).into_iter().find_map(|(hit, text)| {
         let refusal = refusal(&hit.effect)?;
-        let injection = Injection {
-            id: 0,
-            fault: text,
-            target: format!("create {} {} {}", kind.resource(), meta(object, "namespace"), subject(object)),
-            index: 0,
-        };
-        faults.note(injection);
+        faults.note(&occasion, text);
         Some((refusal, hit))
     });
     let found = own.or_else(|| {
         if faults.is_quiet() {
             return None;
         }
-        let name = subject(object);
-        let occasion = Occasion {
-            verb: "create",
-            resource: kind.resource(),
-            namespace: meta(object, "namespace"),
-            names: &[name],
-            ..Occasion::default()
-        };
         let hits = faults.hits(&occasion, |_, fault| {
             refusal(&fault.effect).is_some_and(|refusal| {
                 // Unless it is said, what is refused is the Job, where that is what a real cluster refuses.
@@ -71,12 +66,6 @@ fn usual(refusal: Refusal) -> Kind {
         Refusal::PodSecurity | Refusal::ServiceAccount => Kind::Pod,
         _ => Kind::Job,
     }
-}
-
-/// The name by which it is selected: a pod's is generated, so its Job's.
-fn subject(object: &Value) -> &str {
-    let owner = object["metadata"]["ownerReferences"][0]["name"].as_str();
-    owner.unwrap_or_else(|| meta(object, "name"))
 }
 
 fn words(refusal: Refusal, hit: &Hit, kind: Kind, object: &Value) -> ApiError {

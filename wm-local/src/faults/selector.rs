@@ -1,6 +1,9 @@
 //! To what a fault is done.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::store::meta;
 
 /// To what a fault is done. An empty list means all; patterns may have `*` for any text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,30 @@ impl Occasion<'_> {
             .collect::<Vec<_>>()
             .join(" ")
     }
+}
+
+/// Calls `act` with the occasion on which this happens to a pod.
+pub(crate) fn on_pod<T>(
+    pod: &Value,
+    verb: &str,
+    resource: &str,
+    image: &str,
+    act: impl FnOnce(&Occasion<'_>) -> T,
+) -> T {
+    act(&Occasion {
+        verb,
+        resource,
+        namespace: meta(pod, "namespace"),
+        names: &[subject(pod), meta(pod, "name")],
+        image,
+        ..Occasion::default()
+    })
+}
+
+/// The name by which an object is told: a pod's own is generated, so that of its Job, which is the same in each run.
+pub(super) fn subject(object: &Value) -> &str {
+    let owner = object["metadata"]["ownerReferences"][0]["name"].as_str();
+    owner.unwrap_or_else(|| meta(object, "name"))
 }
 
 impl Selector {

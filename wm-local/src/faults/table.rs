@@ -210,22 +210,13 @@ pub(crate) fn annotated(object: &Value) -> Vec<(Hit, String)> {
 pub(crate) fn check_annotations(object: &Value) -> Result<(), FaultError> {
     read(object).try_for_each(|fault| {
         let fault = fault?;
-        let of_objects = matches!(
-            fault.effect,
-            Effect::Image(_)
-                | Effect::Unschedulable(_)
-                | Effect::Admission(_)
-                | Effect::OutOfMemory(_)
-                | Effect::Evict(_)
-                | Effect::LogUnavailable
-        );
         let plain = Fault {
             tries: fault.tries,
             disruption: fault.disruption,
             message: fault.message.clone(),
             ..Fault::new(fault.effect.clone())
         };
-        if !of_objects || plain != fault {
+        if !fault.effect.is_of_objects() || plain != fault {
             let message = "an annotation may ask for image, unschedulable, admission, oom, evict or log-unavailable, \
                            with the options tries, disruption and message only";
             return Err(FaultError(message.to_owned()));

@@ -3,10 +3,7 @@
 use serde_json::Value;
 
 use super::Shared;
-use crate::{
-    faults::{Effect, Fault, Hit, Injection, Occasion, annotated},
-    store::meta,
-};
+use crate::faults::{Effect, Fault, Hit, annotated, on_pod};
 
 impl Shared {
     /// What the pod's annotations ask for; noted in the journal the first time.
@@ -44,7 +41,7 @@ impl Shared {
         if self.faults.is_quiet() {
             return None;
         }
-        on(pod, verb, "", |occasion| self.faults.first(occasion, &wanted))
+        on_pod(pod, verb, "pods", "", |occasion| self.faults.first(occasion, &wanted))
     }
 
     /// The faults that are done to a pod now, of those that are asked for.
@@ -55,7 +52,7 @@ impl Shared {
         image: &str,
         wanted: impl FnMut(u64, &Fault) -> bool,
     ) -> Vec<Hit> {
-        on(pod, verb, image, |occasion| self.faults.hits(occasion, wanted))
+        on_pod(pod, verb, "pods", image, |occasion| self.faults.hits(occasion, wanted))
     }
 
     /// Whether the rest of the cluster hears nothing of the node.
@@ -64,23 +61,6 @@ impl Shared {
     }
 
     fn note(&self, pod: &Value, verb: &str, fault: String) {
-        let target = format!("{verb} pods {} {}", meta(pod, "namespace"), subject(pod));
-        self.faults.note(Injection { id: 0, fault, target, index: 0 });
+        on_pod(pod, verb, "pods", "", |occasion| self.faults.note(occasion, fault));
     }
-}
-
-fn on<T>(pod: &Value, verb: &str, image: &str, act: impl FnOnce(&Occasion<'_>) -> T) -> T {
-    act(&Occasion {
-        verb,
-        resource: "pods",
-        namespace: meta(pod, "namespace"),
-        names: &[subject(pod), meta(pod, "name")],
-        image,
-        ..Occasion::default()
-    })
-}
-
-/// The name of its Job, which is the same in each run, or its own.
-fn subject(pod: &Value) -> &str {
-    pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_else(|| meta(pod, "name"))
 }
