@@ -183,6 +183,19 @@ impl Clock {
         Sleep::new(self.clone(), until)
     }
 
+    /// Waits, for ever if there is no time. Cancel safe.
+    pub(crate) async fn sleep_if(&self, duration: Option<Duration>) {
+        self.sleep_until_if(duration.map(|duration| self.moment() + duration)).await;
+    }
+
+    /// Waits for a moment, for ever if there is none. Cancel safe.
+    pub(crate) async fn sleep_until_if(&self, until: Option<Moment>) {
+        match until {
+            Some(until) => self.sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn is_driven(&self) -> bool {
         self.shared.began.is_none()
     }

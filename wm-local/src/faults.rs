@@ -124,16 +124,10 @@ impl Faults {
     /// Waits until what is active changes: something is injected or lifted, or a window opens or closes. Cancel safe.
     pub(crate) async fn changed(&self, changes: &mut watch::Receiver<u64>) {
         let edge = self.table().next_edge(self.shared.clock.timestamp());
-        let edge = async {
-            match edge {
-                Some(wait) => self.shared.clock.sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             // The sender is here, so it can't have gone.
             _ = changes.changed() => {}
-            () = edge => {}
+            () = self.shared.clock.sleep_if(edge) => {}
         }
     }
 

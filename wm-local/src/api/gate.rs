@@ -73,14 +73,8 @@ impl Gate {
             }
             if let Some(silence) = &self.silence {
                 // Not even the end of the watch is told.
-                let over = async {
-                    match silence.until {
-                        Some(until) => self.faults.clock().sleep_until(until).await,
-                        None => std::future::pending().await,
-                    }
-                };
                 tokio::select! {
-                    () = over => self.silence = None,
+                    () = self.faults.clock().sleep_until_if(silence.until) => self.silence = None,
                     () = self.faults.changed(&mut self.changes) => {
                         if !self.faults.is_active(silence.id) {
                             self.silence = None;

@@ -265,12 +265,6 @@ impl Container<'_> {
         let mut is_out_of_memory = false;
         let mut exhausted = std::pin::pin!(memory.exhausted(&self.shared.clock));
         loop {
-            let kill = async {
-                match kill_at {
-                    Some(at) => self.shared.clock.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 status = process.wait() => {
                     return Ok((status?, is_out_of_memory || memory.has_lost_a_child()));
@@ -292,7 +286,7 @@ impl Container<'_> {
                         kill_at = Some(kill_at.map_or(latest, |at| at.min(latest)));
                     }
                 },
-                () = kill => {
+                () = self.shared.clock.sleep_until_if(kill_at) => {
                     signaller.send(Signal::KILL);
                     kill_at = None;
                 }

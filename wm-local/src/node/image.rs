@@ -23,15 +23,7 @@ impl Image {
     /// Checks a reference. Its digest is made up from its name, unless the reference brings one.
     pub(crate) fn parse(reference: &str) -> Result<Self, InvalidImageName> {
         let invalid = |detail: String| InvalidImageName { reference: reference.to_owned(), detail };
-        let (named, digest) = match reference.split_once('@') {
-            Some((named, digest)) => (named, Some(digest)),
-            None => (reference, None),
-        };
-        let last_slash = named.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match named[last_slash..].rsplit_once(':') {
-            Some((last, tag)) => (&named[..last_slash + last.len()], Some(tag)),
-            None => (named, None),
-        };
+        let (name, tag, digest) = split(reference);
         let path = repository(name);
         if !path.split('/').all(is_component) {
             let lower = path.to_lowercase();
@@ -47,21 +39,27 @@ impl Image {
         let digest = digest.map_or_else(|| made_up_digest(reference), str::to_owned);
         Ok(Self { id: format!("{name}@{digest}") })
     }
-}
 
-impl Image {
     /// Where an image is asked for: registry, repository and tag or digest.
     pub(crate) fn location(reference: &str) -> (&str, &str, &str) {
-        let (named, digest) =
-            reference.split_once('@').map_or((reference, None), |(name, one)| (name, Some(one)));
-        let slash = named.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match named[slash..].rsplit_once(':') {
-            Some((last, tag)) => (&named[..slash + last.len()], tag),
-            None => (named, "latest"),
-        };
+        let (name, tag, digest) = split(reference);
         let path = repository(name);
         let host = name.strip_suffix(path).unwrap_or_default().trim_end_matches('/');
-        (if host.is_empty() { "registry-1.docker.io" } else { host }, path, digest.unwrap_or(tag))
+        let host = if host.is_empty() { "registry-1.docker.io" } else { host };
+        (host, path, digest.or(tag).unwrap_or("latest"))
+    }
+}
+
+/// The name, the tag and the digest of a reference, whether or not they are such.
+fn split(reference: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (named, digest) = match reference.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (reference, None),
+    };
+    let last_slash = named.rfind('/').map_or(0, |slash| slash + 1);
+    match named[last_slash..].rsplit_once(':') {
+        Some((last, tag)) => (&named[..last_slash + last.len()], Some(tag), digest),
+        None => (named, None, digest),
     }
 }
 

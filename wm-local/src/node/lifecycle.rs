@@ -12,7 +12,6 @@ use crate::{
     faults::Effect,
     recorder::{Component, Severity},
     store::{DeleteOptions, Key, Kind, meta},
-    timestamp,
 };
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -63,16 +62,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 None
             }
         };
-        let due = async {
-            match wait {
-                Some(wait) => shared.clock.sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = shared.faults.changed(&mut changes) => {}
-            () = due => {}
+            () = shared.clock.sleep_if(wait) => {}
             // A pod may have been placed just before.
             changed = versions.changed(), if condition != Condition::Ready => {
                 if changed.is_err() {
@@ -97,23 +90,10 @@ fn pods(shared: &Shared) -> Vec<(Key, Arc<Value>)> {
 
 /// The node controller marks the node, and its pods as not ready.
 fn lose(shared: &Shared, key: &Key) {
-    let now = timestamp::seconds(shared.clock.timestamp());
-    let ready = json!({
-        "type": "Ready", "status": "Unknown", "lastHeartbeatTime": now, "lastTransitionTime": now,
-        "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
-    });
+    let now = shared.clock.seconds();
     let taint = |effect: &str| json!({"key": UNREACHABLE, "effect": effect, "timeAdded": now});
-    // It fails only if the node is gone as well.
-    shared
-        .store
-        .update(key, |node| {
-            node["status"]["conditions"] = json!([ready]);
-            let mut taints = foreign_taints(node);
-            taints.extend([taint("NoSchedule"), taint("NoExecute")]);
-            node["spec"]["taints"] = taints.into();
-            Ok(())
-        })
-        .ok();
+    let taints = vec![taint("NoSchedule"), taint("NoExecute")];
+    mark(shared, key, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", taints);
     for (key, pod) in pods(shared) {
         let marked = shared.store.update(&key, |pod| {
             let conditions = pod["status"]["conditions"].as_array_mut();
@@ -142,20 +122,27 @@ fn lose(shared: &Shared, key: &Key) {
 
 /// The kubelet posts its status again.
 fn regain(shared: &Shared, key: &Key) {
-    let now = timestamp::seconds(shared.clock.timestamp());
+    mark(shared, key, "True", "KubeletReady", "the embedded node is ready", Vec::new());
+}
+
+/// Sets the node's readiness, and the taints that tell of it.
+fn mark(shared: &Shared, key: &Key, status: &str, reason: &str, message: &str, taints: Vec<Value>) {
+    let now = shared.clock.seconds();
     let ready = json!({
-        "type": "Ready", "status": "True", "lastHeartbeatTime": now, "lastTransitionTime": now,
-        "reason": "KubeletReady", "message": "the embedded node is ready",
+        "type": "Ready", "status": status, "lastHeartbeatTime": now, "lastTransitionTime": now,
+        "reason": reason, "message": message,
     });
+    // It fails only if the node is gone as well.
     shared
         .store
         .update(key, |node| {
             node["status"]["conditions"] = json!([ready]);
-            let taints = foreign_taints(node);
-            if taints.is_empty() {
+            let mut all = foreign_taints(node);
+            all.extend(taints);
+            if all.is_empty() {
                 node["spec"].as_object_mut().map(|spec| spec.remove("taints"));
             } else {
-                node["spec"]["taints"] = taints.into();
+                node["spec"]["taints"] = all.into();
             }
             Ok(())
         })
@@ -232,7 +219,7 @@ fn collect(shared: &Shared) {
 
 /// Deletes a pod that is told why. Somebody else may be faster.
 fn remove(shared: &Shared, key: &Key, reason: &str, message: &str, options: &DeleteOptions) {
-    let now = timestamp::seconds(shared.clock.timestamp());
+    let now = shared.clock.seconds();
     shared
         .store
         .update(key, |pod| {

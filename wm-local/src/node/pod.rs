@@ -91,8 +91,8 @@ impl PodWorker {
             let mut containers = std::pin::pin!(self.run_all(pod, record));
             let cause = tokio::select! {
                 () = &mut containers => return,
-                () = self.after(deadline) => Some(self.exceed(pod)),
-                () = self.after(eviction.and_then(|eviction| eviction.after)) => {
+                () = self.shared.clock.sleep_if(deadline) => Some(self.exceed(pod)),
+                () = self.shared.clock.sleep_if(eviction.and_then(|eviction| eviction.after)) => {
                     eviction.map(|eviction| self.evict(pod, eviction))
                 }
                 () = self.node_gone() => {
@@ -108,13 +108,6 @@ impl PodWorker {
             self.shared.logs.forget(&self.uid);
         }
         record.cause = cause;
-    }
-
-    async fn after(&self, time: Option<Duration>) {
-        match time {
-            Some(time) => self.shared.clock.sleep(time).await,
-            None => std::future::pending().await,
-        }
     }
 
     /// Begins to stop a pod that has run too long; the reason and the message for its status.
