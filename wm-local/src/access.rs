@@ -37,7 +37,9 @@ use crate::{
 pub(crate) struct Access {
     store: Store,
     clock: Clock,
-    administrator: Token,
+    token: Token,
+    administrator: Arc<Subject>,
+    anonymous: Arc<Subject>,
     /// By the hash of the token: how long a look-up takes tells nothing about the tokens that there are.
     entries: Mutex<HashMap<[u8; 32], Entry>>,
 }
@@ -60,12 +62,19 @@ pub(crate) struct Subject {
 
 impl Access {
     pub(crate) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, administrator: Token::random(), entries: Mutex::default() }
+        Self {
+            store,
+            clock,
+            token: Token::random(),
+            administrator: Arc::new(Subject::new(Identity::administrator())),
+            anonymous: Arc::new(Subject::new(Identity::anonymous())),
+            entries: Mutex::default(),
+        }
     }
 
     /// The token that may do everything. It neither expires nor can it be revoked.
     pub(crate) fn administrator(&self) -> &Token {
-        &self.administrator
+        &self.token
     }
 
     /// Makes a token valid. Its service account must be there.
@@ -91,10 +100,10 @@ impl Access {
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Subject>, ApiError> {
         let unauthorized = || ApiError::new(401, "Unauthorized", "Unauthorized");
         let Some(given) = token::given(headers) else {
-            return Ok(Arc::new(Subject::new(Identity::anonymous())));
+            return Ok(Arc::clone(&self.anonymous));
         };
-        if self.administrator.is(&given) {
-            return Ok(Arc::new(Subject::new(Identity::administrator())));
+        if self.token.is(&given) {
+            return Ok(Arc::clone(&self.administrator));
         }
         let subject = {
             let entries = self.entries();

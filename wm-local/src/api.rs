@@ -77,30 +77,40 @@ impl Api {
     /// Answers as far as the faults let it.
     async fn disturbed(&self, subject: &Subject, parts: &Parts, body: Body) -> Result<Response, Lost> {
         let attributes = Attributes::of(&parts.method, &parts.uri);
+        // A watch may be disturbed later.
+        if self.faults.is_quiet() && !attributes.is_watch() {
+            return Ok(self.undisturbed(subject, &attributes, &Disturbance::default(), parts, body).await);
+        }
         let mut asked = Asked::of(&attributes, subject, parts);
-        let (disturbance, body) = if self.faults.is_quiet() {
-            (Disturbance::default(), body)
-        } else {
-            let body = match asked.name_from(body).await {
-                Ok(body) => body,
-                Err(error) => return Ok(refusal(&error)),
-            };
-            (Disturbance::decide(&self.faults, &asked), body)
+        let body = match asked.name_from(body).await {
+            Ok(body) => body,
+            Err(error) => return Ok(refusal(&error)),
         };
+        let disturbance = Disturbance::decide(&self.faults, &asked);
         disturbance.delay(self.store.clock()).await?;
         let response = match disturbance.answer(&parts.uri, &self.store) {
             Some(response) => response,
-            None => self
-                .dispatch(subject, &attributes, &disturbance, parts, body)
-                .await
-                .unwrap_or_else(|error| refusal(&error)),
+            None => self.undisturbed(subject, &attributes, &disturbance, parts, body).await,
         };
-        let response = if asked.is_watch() && response.status() == StatusCode::OK {
+        let response = if attributes.is_watch() && response.status() == StatusCode::OK {
             gate::gate(response, self.faults.clone(), asked)
         } else {
             response
         };
         disturbance.spoil(response, self.store.clock())
+    }
+
+    /// Carries a request out; refusals are answers too.
+    async fn undisturbed(
+        &self,
+        subject: &Subject,
+        attributes: &Attributes,
+        disturbance: &Disturbance,
+        parts: &Parts,
+        body: Body,
+    ) -> Response {
+        let answer = self.dispatch(subject, attributes, disturbance, parts, body).await;
+        answer.unwrap_or_else(|error| refusal(&error))
     }
 
     async fn dispatch(
@@ -146,7 +156,7 @@ impl Api {
                         watch::watch(&self.store, selection(namespace)?, &parameters, form).await
                     }
                     Method::GET | Method::HEAD => {
-                        let parameters = disturbance.aged(parameters.clone(), &self.store);
+                        let parameters = disturbance.aged(&parameters, &self.store);
                         list::list(&self.store, &selection(namespace)?, &parameters, form).await
                     }
                     Method::POST if namespace.is_some() || !kind.is_namespaced() => {

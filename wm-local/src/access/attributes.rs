@@ -71,6 +71,10 @@ impl Attributes {
         }
     }
 
+    pub(crate) fn is_watch(&self) -> bool {
+        self.verb == "watch"
+    }
+
     /// The resource with its subresource, such as `pods/log`; empty for a path.
     pub(crate) fn combined_resource(&self) -> String {
         match &self.target {

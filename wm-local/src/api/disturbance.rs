@@ -1,6 +1,6 @@
 //! The faults of one request: what they are, and how they are done to its answer.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -215,14 +215,13 @@ impl Disturbance {
     }
 
     /// The parameters of a list that is to show an old state.
-    pub(super) fn aged(&self, parameters: Parameters, store: &Store) -> Parameters {
+    pub(super) fn aged<'a>(&self, parameters: &'a Parameters, store: &Store) -> Cow<'a, Parameters> {
         let Some(changes) = self.stale_by.filter(|_| parameters.get("continue").is_none()) else {
-            return parameters;
+            return Cow::Borrowed(parameters);
         };
         let version = store.version().saturating_sub(changes).max(store.oldest_version()).max(1);
-        parameters
-            .with("resourceVersion", version.to_string())
-            .with("resourceVersionMatch", "Exact".to_owned())
+        let aged = parameters.clone().with("resourceVersion", version.to_string());
+        Cow::Owned(aged.with("resourceVersionMatch", "Exact".to_owned()))
     }
 
     /// Does to the answer what is left to be done.
