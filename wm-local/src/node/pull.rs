@@ -1,9 +1,10 @@
 //! Pulling an image. There is nothing to pull, so it works, unless a fault says otherwise.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use super::{
     container::{Container, Report},
+    disturbance::Obstacles,
     image::Image,
     status::State,
 };
@@ -17,9 +18,17 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 impl Container<'_> {
     /// Waits until the image can be had. Not if the pod is to stop before.
     pub(super) async fn pull(&self, image: &str) -> bool {
-        let mut failing = Failing::default();
-        let mut failures: u32 = 0;
-        while let Some(fault) = failing.fault(self, image, failures) {
+        let asked = self.shared.annotation(self.pod, "pull", true, |effect| fault(effect).is_some());
+        let mut obstacles = Obstacles::default();
+        let mut failing = |failures: u32| {
+            let others =
+                obstacles.now(self.shared, self.pod, "pull", image, |effect| fault(effect).is_some());
+            let mut all = asked.iter().chain(others);
+            let lasts = |hit: &&Hit| hit.tries.is_none_or(|tries| u64::from(failures) < tries);
+            all.find(lasts).and_then(|hit| fault(&hit.effect))
+        };
+        let mut failures = 0;
+        while let Some(fault) = failing(failures) {
             let first = self.shared.image_backoff;
             let delay = first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF);
             failures += 1;
@@ -29,7 +38,7 @@ impl Container<'_> {
             if !self.pause(delay / 2).await {
                 return false;
             }
-            if error == "ErrImagePull" && failing.fault(self, image, u64::from(failures)).is_some() {
+            if error == "ErrImagePull" && failing(failures).is_some() {
                 let backing_off = format!("Back-off pulling image \"{image}\"");
                 self.event(Severity::Normal, "BackOff", &backing_off);
                 self.event(Severity::Warning, "Failed", "Error: ImagePullBackOff");
@@ -85,38 +94,10 @@ impl Container<'_> {
     }
 }
 
-/// The faults of one container's image; whether one is done is decided once.
-#[derive(Default)]
-struct Failing {
-    decided: HashSet<u64>,
-    by: Vec<Hit>,
-}
-
-impl Failing {
-    fn fault(
-        &mut self,
-        container: &Container<'_>,
-        image: &str,
-        failures: impl Into<u64>,
-    ) -> Option<ImageFault> {
-        let of = |effect: &Effect| match effect {
-            Effect::Image(fault) => Some(*fault),
-            _ => None,
-        };
-        let (shared, failures) = (container.shared, failures.into());
-        if self.decided.insert(0) {
-            self.by.extend(shared.annotation(container.pod, "pull", |effect| of(effect).is_some()));
-        }
-        if !shared.faults.is_quiet() {
-            let decided = &mut self.decided;
-            self.by.extend(shared.hits(container.pod, "pull", image, |id, fault| {
-                of(&fault.effect).is_some() && decided.insert(id)
-            }));
-        }
-        self.by.retain(|hit| {
-            hit.tries.is_none_or(|tries| failures < tries) && (hit.id == 0 || shared.faults.is_active(hit.id))
-        });
-        self.by.first().and_then(|hit| of(&hit.effect))
+fn fault(effect: &Effect) -> Option<ImageFault> {
+    match effect {
+        Effect::Image(fault) => Some(*fault),
+        _ => None,
     }
 }
 

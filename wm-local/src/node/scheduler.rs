@@ -1,11 +1,10 @@
 //! The scheduler's part of a pod's life: it waits until the node takes it.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use super::{
     NODE_NAME,
+    disturbance::Obstacles,
     pod::{PodWorker, leave},
     scheduling::{self, Reservation},
 };
@@ -93,11 +92,11 @@ impl PodWorker {
     }
 }
 
-/// The faults that keep a pod from being scheduled; whether one does is decided once.
+/// The faults that keep a pod from being scheduled.
 #[derive(Default)]
 struct Held {
-    decided: HashSet<u64>,
-    by: Vec<(u64, Shortage)>,
+    is_noted: bool,
+    obstacles: Obstacles,
 }
 
 impl Held {
@@ -106,20 +105,15 @@ impl Held {
             Effect::Unschedulable(shortage) => Some(*shortage),
             _ => None,
         };
-        let shared = &worker.shared;
-        let is_first = self.decided.insert(0);
-        if let Some(asked) = shared.annotated(pod, "schedule", is_first, shortage) {
-            return Some(asked);
+        let wanted = |effect: &Effect| shortage(effect).is_some();
+        let is_first = !std::mem::replace(&mut self.is_noted, true);
+        // Asked anew each time: an annotation can be taken off.
+        let asked = worker.shared.annotation(pod, "schedule", is_first, wanted);
+        if let Some(asked) = asked {
+            return shortage(&asked.effect);
         }
-        if shared.faults.is_quiet() {
-            return None;
-        }
-        let decided = &mut self.decided;
-        let hits = shared
-            .hits(pod, "schedule", "", |id, fault| shortage(&fault.effect).is_some() && decided.insert(id));
-        self.by.extend(hits.iter().filter_map(|hit| Some((hit.id, shortage(&hit.effect)?))));
-        self.by.retain(|(id, _)| shared.faults.is_active(*id));
-        self.by.first().map(|(_, shortage)| *shortage)
+        let held = self.obstacles.now(&worker.shared, pod, "schedule", "", wanted);
+        held.first().and_then(|hit| shortage(&hit.effect))
     }
 }
 
