@@ -49,3 +49,14 @@ pub(crate) async fn prove<H: ?Sized + Send + Sync, F: Copy + std::fmt::Debug + S
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Proves the same of the checks that the faults are of, and of no others.
+pub(crate) async fn prove_some<H: ?Sized + Send + Sync, F: Copy + std::fmt::Debug + Send + Sync>(
+    checks: &[Check<H>],
+    faults: &[(&str, F)],
+    harness: impl Fn(Option<F>) -> Box<H> + Send + Sync,
+) {
+    let some = checks.iter().filter(|check| faults.iter().any(|(name, _)| *name == check.name));
+    let some: Vec<_> = some.map(|check| Check { name: check.name, run: check.run }).collect();
+    prove(&some, faults, harness).await;
+}

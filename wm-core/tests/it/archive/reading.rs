@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 use wm_core::{Cursor, Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result, WorkloadId};
 
 use super::{StoreFault, kept::Kept, store::MemoryStore};
+use crate::batches::{self, keep_tail};
 
 /// How many records of each stream have been read.
 type Read = BTreeMap<String, usize>;
@@ -29,16 +29,9 @@ pub(super) fn read(store: &MemoryStore, id: &WorkloadId, query: &LogQuery) -> Re
         return Err(unknown(id));
     }
     drop(kept);
-    let mut changes = store.kept.subscribe();
-    changes.mark_changed();
+    let changes = store.kept.subscribe();
     let reader = Reader { store: store.clone(), id: id.clone(), query: query.clone(), read, changes };
-    let batches = stream::unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        reader.changes.changed().await.ok()?;
-        let (records, ended) = reader.advance();
-        Some((stream::iter(records), (!ended).then_some(reader)))
-    });
-    Ok(batches.flatten().map(Ok).boxed())
+    Ok(batches::read(reader))
 }
 
 struct Reader {
@@ -49,7 +42,13 @@ struct Reader {
     changes: watch::Receiver<Kept>,
 }
 
-impl Reader {
+impl batches::Reader for Reader {
+    type Kept = Kept;
+
+    fn changes(&mut self) -> &mut watch::Receiver<Kept> {
+        &mut self.changes
+    }
+
     fn advance(&mut self) -> (Vec<LogRecord>, bool) {
         let kept = self.changes.borrow_and_update();
         let store = &self.store;
@@ -81,14 +80,7 @@ impl Reader {
         if self.query.after.take().is_some() && store.has(StoreFault::CursorIsATime) {
             records.retain(|record| record.text() != "late 2");
         }
-        if let Some(tail) = self.query.tail.take() {
-            let tail = usize::try_from(tail).unwrap();
-            if store.has(StoreFault::TailIsHead) {
-                records.truncate(tail);
-            } else {
-                records.drain(..records.len().saturating_sub(tail));
-            }
-        }
+        keep_tail(&mut records, &mut self.query, store.has(StoreFault::TailIsHead));
         let wanted = self.query.attempt;
         let mut runs = kept
             .runs

@@ -13,6 +13,7 @@ use super::{
     Fault,
     world::{State, World},
 };
+use crate::batches::{self, keep_tail};
 
 /// A run's states from now on.
 pub(super) fn follow(world: &Arc<World>, index: usize) -> StatusStream {
@@ -94,17 +95,10 @@ pub(super) fn read(world: &Arc<World>, id: &WorkloadId, query: &LogQuery) -> Res
         state.reader += 1;
         state.reader
     });
-    let mut changes = world.state.subscribe();
-    changes.mark_changed();
+    let changes = world.state.subscribe();
     let reader =
         Reader { world: Arc::clone(world), id: id.clone(), query: query.clone(), place, number, changes };
-    let batches = stream::unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        reader.changes.changed().await.ok()?;
-        let (records, ended) = reader.advance();
-        Some((stream::iter(records), (!ended).then_some(reader)))
-    });
-    Ok(batches.flatten().map(Ok).boxed())
+    Ok(batches::read(reader))
 }
 
 struct Reader {
@@ -116,7 +110,13 @@ struct Reader {
     changes: watch::Receiver<State>,
 }
 
-impl Reader {
+impl batches::Reader for Reader {
+    type Kept = State;
+
+    fn changes(&mut self) -> &mut watch::Receiver<State> {
+        &mut self.changes
+    }
+
     fn advance(&mut self) -> (Vec<LogRecord>, bool) {
         let world = &self.world;
         let state = self.changes.borrow_and_update();
@@ -143,14 +143,7 @@ impl Reader {
         if world.has(Fault::MessagesComeFirst) {
             records.sort_by_key(|record| record.source != LogSource::Manager);
         }
-        if let Some(tail) = self.query.tail.take() {
-            let tail = usize::try_from(tail).unwrap();
-            if world.has(Fault::TailIsHead) {
-                records.truncate(tail);
-            } else {
-                records.drain(..records.len().saturating_sub(tail));
-            }
-        }
+        keep_tail(&mut records, &mut self.query, world.has(Fault::TailIsHead));
         self.place = state.lines.len();
         let wanted = |id: &RunId| self.query.attempt.is_none_or(|attempt| id.attempt == attempt);
         let open = runs.filter(|run| wanted(run.id())).any(|run| !run.has_ended());
