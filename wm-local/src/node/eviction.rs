@@ -8,6 +8,7 @@ use super::{
     NODE_NAME,
     halt::Urgency,
     pod::{PodWorker, leave},
+    status::condition,
 };
 use crate::{
     faults::Effect,
@@ -52,11 +53,7 @@ impl PodWorker {
         let now = self.shared.clock.seconds();
         let rejected = self.update(|pod| {
             pod["spec"]["nodeName"] = NODE_NAME.into();
-            let generation = pod["metadata"]["generation"].clone();
-            let scheduled = json!({
-                "type": "PodScheduled", "observedGeneration": generation, "status": "True", "lastProbeTime": null,
-                "lastTransitionTime": now,
-            });
+            let scheduled = condition(pod, "PodScheduled", "True", &json!(now), "", "");
             pod["status"] = json!({
                 "phase": "Failed",
                 "conditions": [scheduled],
@@ -96,15 +93,7 @@ impl PodWorker {
 
 /// Marks a pod as the target of a disruption.
 pub(super) fn disrupt(pod: &mut Value, reason: &str, message: &str, now: &str) {
-    let condition = json!({
-        "type": "DisruptionTarget",
-        "observedGeneration": pod["metadata"]["generation"],
-        "status": "True",
-        "lastProbeTime": null,
-        "lastTransitionTime": now,
-        "reason": reason,
-        "message": message,
-    });
+    let condition = condition(pod, "DisruptionTarget", "True", &json!(now), reason, message);
     match pod["status"]["conditions"].as_array_mut() {
         Some(conditions) => {
             conditions.retain(|one| one["type"] != "DisruptionTarget");

@@ -7,6 +7,7 @@ use super::{
     disturbance::Obstacles,
     pod::{PodWorker, leave},
     scheduling::{self, Reservation},
+    status::condition,
 };
 use crate::{
     faults::{Effect, Shortage},
@@ -68,21 +69,15 @@ impl PodWorker {
     fn tell(&self, reason: &str, message: &str) {
         let now = self.shared.clock.seconds();
         let written = self.update(|pod| {
-            let generation = pod["metadata"]["generation"].clone();
-            let conditions = pod["status"]["conditions"].as_array_mut();
-            let old = conditions.and_then(|all| all.iter_mut().find(|one| one["type"] == "PodScheduled"));
-            let since = old.as_ref().map_or_else(|| json!(now), |old| old["lastTransitionTime"].clone());
-            let condition = json!({
-                "type": "PodScheduled",
-                "observedGeneration": generation,
-                "status": "False",
-                "lastProbeTime": null,
-                "lastTransitionTime": since,
-                "reason": reason,
-                "message": message,
-            });
-            match old {
-                Some(old) => *old = condition,
+            let conditions = pod["status"]["conditions"].as_array();
+            let place = conditions.and_then(|all| all.iter().position(|one| one["type"] == "PodScheduled"));
+            let since = match place {
+                Some(place) => pod["status"]["conditions"][place]["lastTransitionTime"].clone(),
+                None => json!(now),
+            };
+            let condition = condition(pod, "PodScheduled", "False", &since, reason, message);
+            match place {
+                Some(place) => pod["status"]["conditions"][place] = condition,
                 None => pod["status"]["conditions"] = json!([condition]),
             }
         });

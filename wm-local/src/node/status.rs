@@ -176,22 +176,34 @@ impl PodRecord {
             let before = old.iter().find(|one| one["type"] == *r#type && one["status"] == status);
             let since = before
                 .map_or_else(|| timestamp::seconds(now).into(), |one| one["lastTransitionTime"].clone());
-            let mut condition = json!({
-                "type": r#type,
-                "observedGeneration": pod["metadata"]["generation"],
-                "status": status,
-                "lastProbeTime": null,
-                "lastTransitionTime": since,
-            });
-            for (field, text) in [("reason", *reason), ("message", message.as_str())] {
-                if !text.is_empty() {
-                    condition[field] = text.into();
-                }
-            }
-            condition
+            condition(pod, r#type, status, &since, reason, message)
         });
         foreign.cloned().chain(own).collect()
     }
+}
+
+/// A condition of a pod; an empty reason or message is left out.
+pub(super) fn condition(
+    pod: &Value,
+    r#type: &str,
+    status: &str,
+    since: &Value,
+    reason: &str,
+    message: &str,
+) -> Value {
+    let mut condition = json!({
+        "type": r#type,
+        "observedGeneration": pod["metadata"]["generation"],
+        "status": status,
+        "lastProbeTime": null,
+        "lastTransitionTime": since,
+    });
+    for (field, text) in [("reason", reason), ("message", message)] {
+        if !text.is_empty() {
+            condition[field] = text.into();
+        }
+    }
+    condition
 }
 
 fn names(records: &[ContainerRecord], matches: impl Fn(&ContainerRecord) -> bool) -> Vec<&str> {
