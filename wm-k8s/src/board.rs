@@ -54,11 +54,12 @@ impl Board {
 
     pub(crate) fn put_job(&self, job: JobView) {
         let mut runs = self.lock();
-        let old = runs.get(&job.name).and_then(|run| run.job.as_ref());
+        let known = runs.get(&job.name);
         // Most changes of a Job are in fields that nobody here reads.
-        if old.is_some_and(|old| *old == job) && !runs.get(&job.name).is_some_and(|run| run.gone) {
+        if known.is_some_and(|run| !run.gone && run.job.as_ref() == Some(&job)) {
             return;
         }
+        let old = known.and_then(|run| run.job.as_ref());
         let is_another = old.is_some_and(|old| old.uid != job.uid);
         let run = runs.put_job(job);
         // A new Job of an old name begins anew.
