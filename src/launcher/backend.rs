@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::time::timeout;
 use wm_core::{Error, ErrorKind, Result, WorkloadId, WorkloadManager};
 
@@ -23,21 +23,29 @@ pub(super) async fn guarded<T>(call: impl Future<Output = Result<T>>) -> Result<
 }
 
 /// Calls until the answer is one that trying again does not change.
-pub(super) async fn insist<T, F>(what: &'static str, call: impl Fn() -> F + Send + Sync) -> Result<T>
+///
+/// Boxed, since thousands of runs wait beside a call of it that few of them ever make.
+pub(super) fn insist<'a, T, F>(
+    what: &'static str,
+    call: impl Fn() -> F + Send + Sync + 'a,
+) -> BoxFuture<'a, Result<T>>
 where
     T: Send,
     F: Future<Output = Result<T>> + Send,
 {
-    let mut pauses = Pauses::new();
-    loop {
-        match guarded(async { call().await }).await {
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, what, "The backend is in trouble, trying again");
-                pauses.after(&error).await;
+    async move {
+        let mut pauses = Pauses::new();
+        loop {
+            match guarded(async { call().await }).await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, what, "The backend is in trouble, trying again");
+                    pauses.after(&error).await;
+                }
+                answer => return answer,
             }
-            answer => return answer,
         }
     }
+    .boxed()
 }
 
 /// A log that can't be written never fails a run.

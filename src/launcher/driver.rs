@@ -36,7 +36,7 @@ pub(super) async fn drive(core: Arc<Core>, flight: Flight, workload: Box<Workloa
         Ok(End::Withdrawn(Some(id))) => {
             let status = RunStatus::new(id.clone(), Phase::Held).with_verdict(withdrawn());
             run.progress.send_modify(|progress| progress.status = Some(Arc::new(status)));
-            if let Err(error) = Box::pin(insist("cancel", || core.manager.cancel(&id))).await {
+            if let Err(error) = insist("cancel", || core.manager.cancel(&id)).await {
                 tracing::error!(workload = %id.workload, %error, "A run that was cancelled in line stays on record");
             }
         }
@@ -175,8 +175,7 @@ async fn begin(
         }
         None => return std::future::pending().await,
     }
-    // Boxed like all that few runs need: thousands wait here.
-    if release && let Err(error) = Box::pin(insist("release", || core.manager.release(id))).await {
+    if release && let Err(error) = insist("release", || core.manager.release(id)).await {
         // That it is gone is told by whoever follows it.
         if error.kind() != ErrorKind::NotFound {
             return error;
@@ -201,7 +200,7 @@ async fn stop(core: &Core, run: &Run, id: &RunId) {
         if held && run.position(&core.slots).is_some() {
             return;
         }
-        let answer = match Box::pin(insist("cancel", || core.manager.cancel(id))).await {
+        let answer = match insist("cancel", || core.manager.cancel(id)).await {
             Ok(()) => Cancel::UnderWay,
             Err(error) => Cancel::Failed(Arc::new(error)),
         };
