@@ -64,9 +64,9 @@ impl Api {
     pub(crate) async fn handle(&self, request: Request<Body>) -> Result<Response, Lost> {
         let (parts, body) = request.into_parts();
         let response = match self.access.authenticate(&parts.headers) {
-            Ok(subject) if faults::is_meant(&parts) => faults::answer(&self.faults, &subject, &parts, body)
-                .await
-                .unwrap_or_else(|error| refusal(&error)),
+            Ok(subject) if faults::is_meant(&parts) => {
+                told(faults::answer(&self.faults, &subject, &parts, body).await)
+            }
             Ok(subject) => self.disturbed(&subject, &parts, body).await?,
             Err(error) => refusal(&error),
         };
@@ -79,7 +79,8 @@ impl Api {
         let attributes = Attributes::of(&parts.method, &parts.uri);
         // A watch may be disturbed later.
         if self.faults.is_quiet() && !attributes.is_watch() {
-            return Ok(self.undisturbed(subject, &attributes, &Disturbance::default(), parts, body).await);
+            let undisturbed = Disturbance::default();
+            return Ok(told(self.dispatch(subject, &attributes, &undisturbed, parts, body).await));
         }
         let mut asked = Asked::of(&attributes, subject, parts);
         let body = match asked.name_from(body).await {
@@ -90,7 +91,7 @@ impl Api {
         disturbance.delay(self.store.clock()).await?;
         let response = match disturbance.answer(&parts.uri, &self.store) {
             Some(response) => response,
-            None => self.undisturbed(subject, &attributes, &disturbance, parts, body).await,
+            None => told(self.dispatch(subject, &attributes, &disturbance, parts, body).await),
         };
         let response = if attributes.is_watch() && response.status() == StatusCode::OK {
             gate::gate(response, self.faults.clone(), asked)
@@ -98,19 +99,6 @@ impl Api {
             response
         };
         disturbance.spoil(response, self.store.clock())
-    }
-
-    /// Carries a request out; refusals are answers too.
-    async fn undisturbed(
-        &self,
-        subject: &Subject,
-        attributes: &Attributes,
-        disturbance: &Disturbance,
-        parts: &Parts,
-        body: Body,
-    ) -> Response {
-        let answer = self.dispatch(subject, attributes, disturbance, parts, body).await;
-        answer.unwrap_or_else(|error| refusal(&error))
     }
 
     async fn dispatch(
@@ -207,6 +195,11 @@ impl Api {
         }
         Ok(())
     }
+}
+
+/// Makes an answer of a refusal too.
+fn told(answer: Result<Response, ApiError>) -> Response {
+    answer.unwrap_or_else(|error| refusal(&error))
 }
 
 fn method_not_allowed() -> ApiError {
