@@ -142,7 +142,9 @@ impl Watcher {
                     }
                 }
                 () = self.store.clock().sleep_until(self.end) => {
-                    if self.bookmarks {
+                    // Who has not looked for a while finds both due: what has happened is told before the end.
+                    self.send_changes();
+                    if self.bookmarks && self.state == State::Running {
                         self.bookmark(false);
                     }
                     self.state = State::Ending;

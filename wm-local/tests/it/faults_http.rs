@@ -1,10 +1,12 @@
 //! Faults between the API server and its clients.
 
+use std::time::{Duration, SystemTime};
+
 use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use wm_local::{ClusterOptions, Fault, Identity};
+use wm_local::{Clock, ClusterOptions, Fault, Identity};
 
 use crate::client::{JOBS, Served, suspended};
 
@@ -143,6 +145,26 @@ async fn a_watch_falls_silent_under_way_and_tells_all_when_the_fault_is_lifted()
     assert!(watch.next().now_or_never().is_none(), "neither the Job nor the end of the watch is told");
     served.cluster.faults().lift(id);
     assert_eq!(watch.next_line().await, "ADDED a");
+}
+
+#[tokio::test]
+async fn a_watch_that_was_silent_beyond_its_end_tells_all_before_it_ends() {
+    let mut options = ClusterOptions::default();
+    options.clock = Clock::driven(SystemTime::UNIX_EPOCH);
+    let served = Served::start_with(options).await;
+    // Many, since with one the end and the event could come in the right order by chance.
+    let mut watches = Vec::new();
+    for _ in 0..16 {
+        watches.push(served.watch(&format!("{JOBS}?watch=true&timeoutSeconds=1")).await);
+    }
+    let id = inject(&served, "watch-silent");
+    served.post(JOBS, &suspended("a")).await;
+    served.cluster.clock().advance(Duration::from_secs(10)).await;
+    served.cluster.faults().lift(id);
+    for watch in &mut watches {
+        assert_eq!(watch.next_line().await, "ADDED a");
+        while watch.next().await.is_some() {}
+    }
 }
 
 #[tokio::test]
