@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     controller::ControllerOptions,
     kubeconfig::kubeconfig,
-    node::Node,
+    node::{LogLimits, Node, NodeOptions},
     store::Store,
 };
 
@@ -37,11 +37,17 @@ pub struct ClusterOptions {
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
     pub job_backoff: Duration,
+    /// After how many bytes a container's log begins another file. As in a real cluster only the last file can be read,
+    /// but who follows a log gets all of it. 10 MiB, a kubelet's default.
+    pub container_log_max_size: u64,
+    /// How many files of a container's log are kept: 5, a kubelet's default.
+    pub container_log_max_files: u32,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
         let controller = ControllerOptions::default();
+        let log = LogLimits::default();
         Self {
             directory: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -49,6 +55,8 @@ impl Default for ClusterOptions {
             service_accounts: Vec::new(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
+            container_log_max_size: log.max_size,
+            container_log_max_files: log.max_files,
         }
     }
 }
@@ -98,7 +106,12 @@ impl Cluster {
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
-        let node = Arc::new(Node::start(store.clone(), directory, Clock::default(), controller));
+        let log_limits = LogLimits {
+            max_size: options.container_log_max_size,
+            max_files: options.container_log_max_files,
+        };
+        let node_options = NodeOptions { directory, is_temporary: temporary.is_some(), log_limits };
+        let node = Arc::new(Node::start(store.clone(), node_options, Clock::default(), controller));
         let api = Arc::new(Api { store, node: Arc::clone(&node), token: Token::random() });
         let server = Server::start(options.address, Arc::clone(&api))
             .await

@@ -5,6 +5,7 @@
 mod answers;
 mod client;
 mod deletion;
+mod killed;
 mod kube_client;
 mod kubectl;
 mod lists;
