@@ -57,6 +57,10 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    pub(crate) fn leader(&self) -> Pid {
+        self.leader
+    }
+
     /// Sends signals while somebody waits for the leader.
     pub(crate) fn signaller(&self) -> Signaller {
         Signaller { leader: self.leader, groups: self.groups.clone() }

@@ -1,6 +1,6 @@
 //! Processes: how one is waited for, with everything that it starts.
 
-use std::{io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{io, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{net::unix::pipe::Receiver, process::Child};
@@ -18,6 +18,7 @@ pub(crate) struct Process {
     group: Group,
     /// What the environment of all that it starts has, if there is no PID namespace to hold them.
     mark: Option<String>,
+    started: Instant,
     pub(crate) output: Option<(Receiver, Receiver)>,
 }
 
@@ -30,7 +31,7 @@ impl Process {
             )),
             _ => None,
         };
-        Ok(Self { child, group, mark, output })
+        Ok(Self { child, group, mark, started: Instant::now(), output })
     }
 
     /// Waits for the leader, then ends what it left behind, as the end of a container's first process does.
@@ -38,7 +39,8 @@ impl Process {
         let status = self.child.wait().await;
         self.group.leave();
         if let Some(mark) = self.mark.clone() {
-            let killed = tokio::task::spawn_blocking(move || strays::kill(&mark)).await;
+            let (leader, ran) = (self.group.leader(), self.started.elapsed());
+            let killed = tokio::task::spawn_blocking(move || strays::kill(&mark, leader, ran)).await;
             killed.map_err(io::Error::other)?;
             self.mark = None;
         }

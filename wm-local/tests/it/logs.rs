@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
+use wm_local::ClusterOptions;
 
 use crate::client::{JOBS, PODS, Served, job};
 
@@ -59,4 +60,39 @@ async fn a_container_that_waits_has_no_log_yet() {
         format!("container \"main\" in pod \"{pod}\" is waiting to start: CreateContainerConfigError");
     assert_eq!(log.json()["message"], json!(expected));
     served.cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_only_a_follower_has_the_whole_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = ClusterOptions::default();
+    options.directory = Some(directory.path().to_owned());
+    // One rotation, since a follower that is two files behind would lose one.
+    options.container_log_max_size = 100_000;
+    let served = Served::start_with(options).await;
+    let script =
+        "echo begin; read -r line < go; n=0; while [ $n -lt 3000 ]; do n=$((n + 1)); echo line $n; done";
+    served.job("much", &format!("mkfifo go; {script}")).await;
+    let selector = "labelSelector=job-name%3Dmuch";
+    let is_running =
+        |pod: &serde_json::Value| pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
+    let pod = served.until(PODS, selector, is_running).await;
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    let path = format!("{PODS}/{name}/log?follow=true");
+    let follow = served.get(&path);
+    let home = directory.path().join("pods").join(pod["metadata"]["uid"].as_str().unwrap()).join("home");
+    let go = async {
+        while !home.join("go").exists() {
+            tokio::task::yield_now().await;
+        }
+        tokio::fs::write(home.join("go"), "go\n").await.unwrap();
+    };
+    let (followed, ()) = tokio::join!(follow, go);
+    assert_eq!(followed.text.lines().count(), 3001, "nothing is lost to who follows");
+    let read = served.get(&format!("{PODS}/{name}/log")).await.text;
+    assert!(
+        read.len() < 30_000 && read.ends_with("line 3000\n") && !read.contains("begin"),
+        "{}",
+        read.len()
+    );
 }

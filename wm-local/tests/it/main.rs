@@ -12,4 +12,5 @@ mod lists;
 mod logs;
 mod security;
 mod updates;
+mod volumes;
 mod watches;
