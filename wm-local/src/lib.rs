@@ -29,11 +29,13 @@
 //!   the container's own as well: what is made right there goes with it;
 //! - a PID namespace: its first process is number 1, and when that ends all others end.
 //!
-//! Elsewhere a volume is refused in the pod's status, with what the kernel said; there is no file for a termination
-//! message, though the log stands in for it where the container says so; and what a process started is found by the
-//! variable `WM_LOCAL_CONTAINER` in its environment, so that it ends with the container unless it clears that.
+//! Elsewhere the program `unshare` is asked for both, in a namespace of users, for a container that has volumes, or names
+//! the file of its termination message in its command or environment; it then sees itself as root. Where that is not
+//! allowed either, a volume is refused in the pod's status, with what the kernel said, and there is no such file. What a plain
+//! process started is found by the variable `WM_LOCAL_CONTAINER` in its environment, so that it ends with the container
+//! unless it clears that.
 //!
-//! In both cases, as in any container: only the first process is asked to end by SIGTERM, and if it has no handler
+//! In all cases, as in any container: only the first process is asked to end by SIGTERM, and if it has no handler
 //! nothing happens until it is killed after its grace. No process outlives the cluster, even if this process is killed:
 //! a guard, a shell that waits for that, ends what is left and removes a temporary directory.
 //!

@@ -38,14 +38,14 @@ impl Groups {
         self.guard.finish();
     }
 
-    pub(crate) fn enter(&self, leader: Pid) -> Group {
+    pub(crate) fn enter(&self, leader: Pid, is_wrapper: bool) -> Group {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.leaders.insert(leader);
         self.guard.entered(leader);
         if members.is_closed {
             kill_all(leader);
         }
-        Group { leader, groups: self.clone() }
+        Group { leader, is_wrapper, groups: self.clone() }
     }
 }
 
@@ -53,6 +53,8 @@ impl Groups {
 #[derive(Debug)]
 pub(crate) struct Group {
     leader: Pid,
+    /// Whether the container's first process is the leader's child.
+    is_wrapper: bool,
     groups: Groups,
 }
 
@@ -63,7 +65,7 @@ impl Group {
 
     /// Sends signals while somebody waits for the leader.
     pub(crate) fn signaller(&self) -> Signaller {
-        Signaller { leader: self.leader, groups: self.groups.clone() }
+        Signaller { leader: self.leader, is_wrapper: self.is_wrapper, groups: self.groups.clone() }
     }
 
     /// Kills what is left of the group. Idempotent, since an id that is free again may become somebody else's.
@@ -86,6 +88,7 @@ impl Drop for Group {
 #[derive(Debug)]
 pub(crate) struct Signaller {
     leader: Pid,
+    is_wrapper: bool,
     groups: Groups,
 }
 
@@ -94,9 +97,13 @@ impl Signaller {
     /// nothing happens: so it is for the first process of any container.
     pub(crate) fn terminate(&self) {
         let members = self.groups.members.lock().unwrap_or_else(PoisonError::into_inner);
-        if members.leaders.contains(&self.leader) && handles_term(self.leader) {
+        if !members.leaders.contains(&self.leader) {
+            return;
+        }
+        let first = if self.is_wrapper { child_of(self.leader) } else { Some(self.leader) };
+        if let Some(first) = first.filter(|first| handles_term(*first)) {
             // It fails only if the process has just ended.
-            kill_process(self.leader, Signal::TERM).ok();
+            kill_process(first, Signal::TERM).ok();
         }
     }
 
@@ -106,6 +113,12 @@ impl Signaller {
             kill_all(self.leader);
         }
     }
+}
+
+fn child_of(process: Pid) -> Option<Pid> {
+    let id = process.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+    Pid::from_raw(children.split_ascii_whitespace().next()?.parse().ok()?)
 }
 
 /// Whether a process catches SIGTERM. The kernel itself looks at that only for the first process of a PID namespace.

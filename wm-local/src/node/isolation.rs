@@ -7,18 +7,28 @@
 #[cfg(target_os = "linux")]
 mod base;
 #[cfg(not(target_os = "linux"))]
-#[path = "isolation/no_base.rs"]
+#[path = "isolation/none.rs"]
 mod base;
 #[cfg(target_os = "linux")]
 mod mirror;
+#[cfg(target_os = "linux")]
+mod unshared;
 #[cfg(target_os = "linux")]
 mod view;
 
 #[cfg(target_os = "linux")]
 use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
-use self::base::Base;
+pub(crate) use self::base::Base;
+#[cfg(not(target_os = "linux"))]
+use self::base::Unshared;
+#[cfg(target_os = "linux")]
+use self::unshared::Unshared;
 
 /// A file or directory of this machine, and where a container sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,8 +45,17 @@ pub(crate) struct Mount {
 pub(crate) enum Isolation {
     /// They have, made from this.
     Namespaces(Base),
-    /// They are plain processes, because the kernel said this.
-    Plain(String),
+    /// They are plain processes, as far as they can be, because the kernel said this.
+    Plain(Plain),
+}
+
+/// How containers do without namespaces of this process' making.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) reason: String,
+    directory: PathBuf,
+    /// Found out when it is needed.
+    unshared: OnceLock<Result<Unshared, String>>,
 }
 
 impl Isolation {
@@ -44,29 +63,65 @@ impl Isolation {
     pub(crate) fn detect(directory: &Path) -> Self {
         match Base::prepare(directory) {
             Ok(base) => Self::Namespaces(base),
-            Err(error) => Self::Plain(error.to_string()),
+            Err(error) => Self::Plain(Plain::new(directory, error.to_string())),
         }
     }
+}
 
-    /// Moves this thread, and what it starts, into new namespaces with these mounts.
-    ///
-    /// The thread must be one that ends after it has started a process: it can't go back, nor start threads.
-    pub(crate) fn enter(&self, mounts: &[Mount]) -> Result<(), String> {
-        match self {
-            Self::Namespaces(base) => base.enter(mounts),
-            Self::Plain(reason) => match mounts.iter().find(|mount| mount.is_needed) {
-                None => Ok(()),
-                Some(mount) => Err(format!(
-                    "error mounting \"{}\" to rootfs at \"{}\": a mount namespace is needed for that, and the kernel \
-                     said: {reason}: run the embedded cluster as root (in a container, with CAP_SYS_ADMIN), or do \
-                     without volumes",
-                    mount.source.display(),
-                    mount.target.display(),
+impl Plain {
+    pub(crate) fn new(directory: &Path, reason: String) -> Self {
+        Self { reason, directory: directory.to_owned(), unshared: OnceLock::new() }
+    }
+
+    /// One that has no namespace of users either.
+    #[cfg(test)]
+    pub(crate) fn helpless(directory: &Path) -> Self {
+        let unshared = OnceLock::from(Err("nor that".to_owned()));
+        Self { reason: "not in this test".to_owned(), directory: directory.to_owned(), unshared }
+    }
+
+    /// The command of `unshare` with which it mounts these and goes on in a directory; `None` if there is nothing that
+    /// is worth it. `words` are all that the container is told. What it can't do is refused, in words.
+    pub(crate) fn wrap<'a>(
+        &self,
+        mounts: &[Mount],
+        directory: &Path,
+        words: impl Iterator<Item = &'a OsString>,
+    ) -> Result<Option<Vec<OsString>>, String> {
+        // The usual file of the termination message is so only for who names it, since each container has it.
+        let is_named = words.map(|word| word.to_string_lossy()).any(|word| word.contains(TERMINATION_LOG));
+        let is_worth_it =
+            |mount: &&Mount| mount.is_needed || is_named || mount.target != Path::new(TERMINATION_LOG);
+        let Some(mount) = mounts.iter().find(is_worth_it) else { return Ok(None) };
+        let failed = |mount: &Mount, why: &str| {
+            format!(
+                "error mounting \"{}\" to rootfs at \"{}\": {why}",
+                mount.source.display(),
+                mount.target.display()
+            )
+        };
+        match self.unshared.get_or_init(|| Unshared::detect(&self.directory)) {
+            Ok(unshared) => unshared
+                .command(mounts, directory)
+                .map(Some)
+                .map_err(|error| failed(mount, &error.to_string())),
+            Err(said) => match mounts.iter().find(|mount| mount.is_needed) {
+                None => Ok(None),
+                Some(mount) => Err(failed(
+                    mount,
+                    &format!(
+                        "a mount namespace is needed for that, and the kernel said: {}; in a namespace of users: {said}: run \
+                         the embedded cluster as root (in a container, with CAP_SYS_ADMIN), or do without volumes",
+                        self.reason,
+                    ),
                 )),
             },
         }
     }
 }
+
+/// Where the API server has containers write their termination message by default.
+pub(super) const TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// Leaves the namespaces that `flags` name, for new ones of this thread alone.
 #[cfg(target_os = "linux")]

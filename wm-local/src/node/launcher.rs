@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, OnceLock},
@@ -10,16 +11,14 @@ use std::{
 };
 
 use rustix::{io::Errno, process::Pid};
-use tokio::{
-    process::{Child, Command},
-    runtime::Handle,
-    sync::oneshot,
-};
-use tracing::info;
+use tokio::{process::Command, runtime::Handle, sync::oneshot};
+use tracing::debug;
 use uuid::Uuid;
 
+#[cfg(test)]
+use super::isolation::Plain;
 use super::{
-    groups::{Group, Groups},
+    groups::Groups,
     guard::Guard,
     isolation::{Isolation, Mount},
     process::Process,
@@ -84,11 +83,11 @@ impl Launcher {
         Self { shared: Arc::new(shared) }
     }
 
-    /// One whose processes have no namespaces, as for a user who may make none.
+    /// One that makes no namespaces, as for a user who may make none.
     #[cfg(test)]
-    pub(crate) fn plain(directory: &Path) -> Self {
+    pub(crate) fn plain(directory: &Path, plain: Plain) -> Self {
         let launcher = Self::new(directory, false);
-        launcher.shared.isolation.set(Isolation::Plain("not in this test".to_owned())).unwrap();
+        launcher.shared.isolation.set(Isolation::Plain(plain)).unwrap();
         launcher
     }
 
@@ -119,64 +118,92 @@ impl Launcher {
 
 impl Shared {
     fn start(&self, mut launch: Launch, runtime: &Handle) -> Result<Process, LaunchError> {
-        let shown = launch.command.to_string_lossy().into_owned();
-        let isolation = self.isolation.get_or_init(|| Isolation::detect(&self.directory));
-        let mark = match isolation {
-            Isolation::Namespaces(_) => None,
-            Isolation::Plain(reason) => {
-                info!(reason, "Containers are plain processes");
+        let (mut mark, mut wrapper) = (None, None);
+        match self.isolation.get_or_init(|| Isolation::detect(&self.directory)) {
+            Isolation::Namespaces(base) => {
+                base.enter(&launch.mounts).map_err(|error| init_error(&error))?;
+                // From here on this thread sees what the container sees.
+                launch.mounts.clear();
+            }
+            Isolation::Plain(plain) => {
+                debug!(plain.reason, "Container is a plain process");
                 let value = format!("{}-{}", self.name, Uuid::new_v4().simple());
                 launch.environment.push((MARK.into(), value.clone().into()));
-                Some(format!("{MARK}={value}"))
+                mark = Some(format!("{MARK}={value}"));
+                let words = [&launch.command].into_iter().chain(&launch.arguments);
+                let words = words.chain(launch.environment.iter().map(|(_, value)| value));
+                wrapper = plain
+                    .wrap(&launch.mounts, &launch.directory, words)
+                    .map_err(|error| init_error(&error))?;
             }
-        };
-        isolation.enter(&launch.mounts).map_err(|reason| {
-            LaunchError::Start(format!(
-                "unable to start container process: error during container init: {reason}"
-            ))
-        })?;
+        }
+        let shown = launch.command.to_string_lossy().into_owned();
+        let outside = |path: &Path| outside(&launch.mounts, path);
         let directory = launch.directory.display();
-        match std::fs::metadata(&launch.directory) {
+        match std::fs::metadata(outside(&launch.directory)) {
             Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => {
-                return Err(LaunchError::Start(format!(
-                    "unable to start container process: error during container init: mkdir {directory}: not a directory"
-                )));
-            }
+            Ok(_) => return Err(init_error(&format!("mkdir {directory}: not a directory"))),
             Err(_) => {
-                return Err(LaunchError::Start(format!(
-                    "chdir to cwd (\"{directory}\") failed: no such file or directory"
-                )));
+                let message = format!("chdir to cwd (\"{directory}\") failed: no such file or directory");
+                return Err(LaunchError::Start(message));
             }
         }
         let path =
             launch.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         // An absolute path spares std its own search, and allows it the quick way to start a process.
-        let program = find(&launch.command, path.unwrap_or_default(), &launch.directory)
+        let program = find(&launch.command, path.unwrap_or_default(), &launch.directory, outside)
             .map_err(|reason| refusal(&shown, &reason))?;
+        let is_wrapped = wrapper.is_some();
+        let command = command(program, launch, wrapper);
         let _within = runtime.enter();
-        let (child, group) = self.spawn(&program, launch, &shown)?;
+        let child =
+            Command::from(command).kill_on_drop(true).spawn().map_err(|error| exec_error(&shown, &error))?;
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = pid.ok_or_else(|| refusal(&shown, "the process has no id"))?;
+        let group = self.groups.enter(pid, is_wrapped);
         Process::new(child, group, mark).map_err(|error| refusal(&shown, &error.to_string()))
     }
+}
 
-    fn spawn(&self, program: &Path, launch: Launch, shown: &str) -> Result<(Child, Group), LaunchError> {
-        let mut command = Command::new(program);
-        command
-            .arg0(&launch.command)
-            .args(&launch.arguments)
-            .env_clear()
-            .envs(launch.environment)
-            .current_dir(&launch.directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let child = command.spawn().map_err(|error| exec_error(shown, &error))?;
-        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let group = self.groups.enter(pid.ok_or_else(|| refusal(shown, "the process has no id"))?);
-        Ok((child, group))
+fn command(program: PathBuf, launch: Launch, wrapper: Option<Vec<OsString>>) -> std::process::Command {
+    let mut command = match wrapper {
+        None => {
+            let mut command = std::process::Command::new(program);
+            command.arg0(&launch.command).current_dir(&launch.directory);
+            command
+        }
+        Some(wrapper) => {
+            let mut wrapper = wrapper.into_iter();
+            let mut command = std::process::Command::new(wrapper.next().unwrap_or_default());
+            // It goes to the directory when that is there.
+            command.args(wrapper).arg(program).current_dir("/");
+            command
+        }
+    };
+    command
+        .args(&launch.arguments)
+        .env_clear()
+        .envs(launch.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    command
+}
+
+/// Where this machine has what a container with these mounts sees at a path.
+fn outside(mounts: &[Mount], path: &Path) -> PathBuf {
+    let containing = mounts.iter().filter(|mount| path.starts_with(&mount.target));
+    let innermost = containing.max_by_key(|mount| mount.target.components().count());
+    match innermost.and_then(|mount| Some((&mount.source, path.strip_prefix(&mount.target).ok()?))) {
+        Some((source, rest)) if rest.as_os_str().is_empty() => source.clone(),
+        Some((source, rest)) => source.join(rest),
+        None => path.to_owned(),
     }
+}
+
+fn init_error(reason: &str) -> LaunchError {
+    LaunchError::Start(format!("unable to start container process: error during container init: {reason}"))
 }
 
 fn exec_error(shown: &str, error: &io::Error) -> LaunchError {

@@ -9,10 +9,17 @@ use std::{
 };
 
 /// Finds a program as a runtime does, by `PATH` unless its name has a slash. An error is the runtime's reason.
-pub(crate) fn find(command: &OsStr, path: &OsStr, directory: &Path) -> Result<PathBuf, String> {
+///
+/// `outside` tells where this thread sees what the container sees at a path.
+pub(crate) fn find(
+    command: &OsStr,
+    path: &OsStr,
+    directory: &Path,
+    outside: impl Fn(&Path) -> PathBuf,
+) -> Result<PathBuf, String> {
     if command.as_bytes().contains(&b'/') {
         let program = directory.join(command);
-        return match fs::metadata(&program) {
+        return match fs::metadata(outside(&program)) {
             Ok(metadata) if is_executable(&metadata) => Ok(program),
             Ok(_) => Err("permission denied".to_owned()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -23,7 +30,7 @@ pub(crate) fn find(command: &OsStr, path: &OsStr, directory: &Path) -> Result<Pa
     }
     std::env::split_paths(path)
         .map(|entry| directory.join(entry).join(command))
-        .find(|program| fs::metadata(program).is_ok_and(|metadata| is_executable(&metadata)))
+        .find(|program| fs::metadata(outside(program)).is_ok_and(|metadata| is_executable(&metadata)))
         .ok_or_else(|| "executable file not found in $PATH".to_owned())
 }
 

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{
     Shared,
-    isolation::Mount,
+    isolation::{Mount, TERMINATION_LOG},
     log::{LogHandle, tail},
 };
 use crate::store::meta;
@@ -41,7 +41,7 @@ impl TerminationMessage {
         let count = u64::try_from(count).unwrap_or(u64::MAX).max(1);
         Self {
             file: shared.directories.termination_message(meta(pod, "uid"), text("name"), run),
-            path: path.unwrap_or("/dev/termination-log").into(),
+            path: path.unwrap_or(TERMINATION_LOG).into(),
             falls_back_to_log: text("terminationMessagePolicy") == "FallbackToLogsOnError",
             most: MOST.min(MOST_OF_POD / count),
         }

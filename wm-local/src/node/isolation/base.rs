@@ -19,10 +19,7 @@ use rustix::{
     thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space},
 };
 
-use super::{Mount, mirror::mirror, unshare, view::View};
-
-/// Where the API server has containers write their termination message by default.
-const TERMINATION_LOG: &str = "/dev/termination-log";
+use super::{Mount, TERMINATION_LOG, mirror::mirror, unshare, view::View};
 
 /// A mount namespace that is kept for others to be copied from.
 #[derive(Debug)]
@@ -52,7 +49,10 @@ impl Base {
         Ok(base)
     }
 
-    pub(super) fn enter(&self, mounts: &[Mount]) -> Result<(), String> {
+    /// Moves this thread, and what it starts, into new namespaces with these mounts.
+    ///
+    /// The thread must be one that ends after it has started a process: it can't go back, nor start threads.
+    pub(crate) fn enter(&self, mounts: &[Mount]) -> Result<(), String> {
         self.copy().map_err(|error| format!("namespaces can't be made: {error}"))?;
         let mut view = View::new(&self.scratch);
         let mut mounts: Vec<_> = mounts.iter().collect();
