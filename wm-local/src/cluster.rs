@@ -11,11 +11,12 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    api::{Api, Server, Token, populate},
+    access::{Access, Grant, Identity},
+    api::{Api, Server, populate, populate_account},
     clock::Clock,
     controller::ControllerOptions,
     kubeconfig::kubeconfig,
-    node::Node,
+    node::{LogLimits, Node, NodeOptions},
     store::Store,
 };
 
@@ -33,25 +34,36 @@ pub struct ClusterOptions {
     pub namespaces: Vec<String>,
     /// Further service accounts, as pairs of namespace and name. A namespace that is not there is made.
     pub service_accounts: Vec<(String, String)>,
+    /// Further tokens, each with its own rights. The service account of one is made if it is not there.
+    pub grants: Vec<Grant>,
     /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
     pub job_sync_delay: Duration,
     /// How long a Job waits after its first failed pod, doubled with each further one: 10 s as in a real cluster.
     pub job_backoff: Duration,
     /// The time that the cluster goes by: the system's, unless a test drives it.
     pub clock: Clock,
+    /// After how many bytes a container's log begins another file. As in a real cluster only the last file can be read,
+    /// but who follows a log gets all of it. 10 MiB, a kubelet's default.
+    pub container_log_max_size: u64,
+    /// How many files of a container's log are kept: 5, a kubelet's default.
+    pub container_log_max_files: u32,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
         let controller = ControllerOptions::default();
+        let log = LogLimits::default();
         Self {
             directory: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             namespaces: vec!["default".to_owned()],
             service_accounts: Vec::new(),
+            grants: Vec::new(),
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
             clock: Clock::system(),
+            container_log_max_size: log.max_size,
+            container_log_max_files: log.max_files,
         }
     }
 }
@@ -76,6 +88,15 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The address is one that other machines can reach.
+    #[error(
+        "the cluster must listen on a loopback address such as 127.0.0.1, not on {address}: who reaches it could run \
+         processes as this user"
+    )]
+    NotLoopback {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
     /// A namespace or service account has a name that Kubernetes does not allow.
     #[error("{0}")]
     InvalidName(String),
@@ -95,14 +116,26 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster. It must be called within a tokio runtime, on which the cluster runs.
     pub async fn start(options: ClusterOptions) -> Result<Self, StartError> {
+        if !options.address.ip().is_loopback() {
+            return Err(StartError::NotLoopback { address: options.address });
+        }
         let (directory, temporary) = directory(options.directory).await?;
         let store = Store::new(options.clock.clone());
         populate(&store, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =
             ControllerOptions { job_sync_delay: options.job_sync_delay, job_backoff: options.job_backoff };
-        let node = Arc::new(Node::start(store.clone(), directory, options.clock, controller));
-        let api = Arc::new(Api { store, node: Arc::clone(&node), token: Token::random() });
+        let access = Access::new(store.clone(), options.clock.clone());
+        for grant in &options.grants {
+            add_grant(&store, &access, grant)?;
+        }
+        let log_limits = LogLimits {
+            max_size: options.container_log_max_size,
+            max_files: options.container_log_max_files,
+        };
+        let node_options = NodeOptions { directory, is_temporary: temporary.is_some(), log_limits };
+        let node = Arc::new(Node::start(store.clone(), node_options, options.clock, controller));
+        let api = Arc::new(Api { store, node: Arc::clone(&node), access });
         let server = Server::start(options.address, Arc::clone(&api))
             .await
             .map_err(|source| StartError::Listen { address: options.address, source })?;
@@ -118,7 +151,22 @@ impl Cluster {
 
     /// The bearer token that opens the API. It is a secret: who has it can run processes as this user.
     pub fn token(&self) -> &str {
-        self.api.token.as_str()
+        self.api.access.administrator().as_str()
+    }
+
+    /// Grants an identity a new token and returns it. Its service account is made if it is not there.
+    ///
+    /// # Errors
+    /// `InvalidName` when the service account or its namespace has a name that Kubernetes does not allow.
+    pub fn grant(&self, identity: Identity) -> Result<String, StartError> {
+        let grant = Grant::random(identity);
+        add_grant(&self.api.store, &self.api.access, &grant)?;
+        Ok(grant.token)
+    }
+
+    /// Revokes a token that was granted; from now on it is answered 401. Returns whether there was such a token.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.api.access.revoke(token)
     }
 
     /// The time that the cluster goes by, to be driven by a test that started it with [`Clock::driven`].
@@ -128,7 +176,12 @@ impl Cluster {
 
     /// A kubeconfig with address and token, for kubectl and other clients. A secret like the token.
     pub fn kubeconfig(&self) -> String {
-        kubeconfig(self.server.address(), self.token(), &self.namespace)
+        self.kubeconfig_for(self.token())
+    }
+
+    /// A kubeconfig with address and a token that was granted.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        kubeconfig(self.server.address(), token, &self.namespace)
     }
 
     /// Ends the cluster: closes the API, asks all pods to end, and kills those that do not.
@@ -151,6 +204,14 @@ impl fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Cluster").field("url", &self.url).finish_non_exhaustive()
     }
+}
+
+fn add_grant(store: &Store, access: &Access, grant: &Grant) -> Result<(), StartError> {
+    if let Some((namespace, name)) = &grant.identity.service_account {
+        populate_account(store, namespace, name).map_err(|error| StartError::InvalidName(error.message))?;
+    }
+    access.grant(grant);
+    Ok(())
 }
 
 async fn directory(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartError> {

@@ -5,16 +5,26 @@ mod base64;
 mod command;
 mod container;
 mod directories;
+mod downward;
 mod environment;
 mod expansion;
+mod groups;
+mod guard;
 mod halt;
 mod image;
+mod isolation;
+mod launcher;
 mod log;
 mod logs;
 mod pod;
 mod process;
+mod program;
+mod sequence;
 mod status;
+mod strays;
+mod termination;
 mod unsupported;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +39,11 @@ use futures::{
 use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{agent::Agent, directories::Directories, logs::Logs, process::Groups};
-pub(crate) use self::{base64::decode as decode_base64, log::LogOptions};
+use self::{agent::Agent, directories::Directories, launcher::Launcher, logs::Logs};
+pub(crate) use self::{
+    base64::decode as decode_base64,
+    log::{LogLimits, LogOptions},
+};
 use crate::{
     clock::Clock,
     controller::{ControllerOptions, Controllers},
@@ -52,20 +65,31 @@ pub(crate) struct Node {
     _controllers: Controllers,
 }
 
+/// What a node is like.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodeOptions {
+    /// The files of its pods are kept here.
+    pub(crate) directory: PathBuf,
+    /// Whether the directory goes with this process.
+    pub(crate) is_temporary: bool,
+    pub(crate) log_limits: LogLimits,
+}
+
 /// What the workers of all pods share.
 pub(crate) struct Shared {
     store: Store,
     recorder: Recorder,
     clock: Clock,
     directories: Directories,
-    groups: Groups,
+    launcher: Launcher,
     logs: Logs,
+    log_limits: LogLimits,
     config_changes: broadcast::Sender<Key>,
 }
 
 impl Node {
-    /// Starts the node and the controllers. The files of its pods are kept below `directory`.
-    pub(crate) fn start(store: Store, directory: PathBuf, clock: Clock, options: ControllerOptions) -> Self {
+    /// Starts the node and the controllers.
+    pub(crate) fn start(store: Store, node: NodeOptions, clock: Clock, options: ControllerOptions) -> Self {
         process::allow_many_files();
         let recorder = Recorder::new(store.clone(), clock.clone());
         let controllers = Controllers::start(&store, &recorder, &clock, options);
@@ -73,9 +97,10 @@ impl Node {
             store,
             recorder,
             clock,
-            directories: Directories::new(directory),
-            groups: Groups::default(),
+            launcher: Launcher::new(&node.directory, node.is_temporary),
+            directories: Directories::new(node.directory),
             logs: Logs::default(),
+            log_limits: node.log_limits,
             config_changes: broadcast::Sender::new(CONFIG_CHANGES),
         });
         let stopping = CancellationToken::new();
@@ -116,6 +141,6 @@ impl fmt::Debug for Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.shared.groups.close();
+        self.shared.launcher.close();
     }
 }

@@ -33,9 +33,14 @@ async fn a_verdict_names_what_ended_the_program() {
     let manager = stage.manager().await;
     let cases = [
         (script("exit", "echo why; exit 7"), Reason::ExitCode, Some(7)),
-        (script("killed", "kill -KILL $$"), Reason::ExitCode, Some(137)),
+        (script("killed", "sh -c 'kill -KILL $$'; exit $?"), Reason::ExitCode, Some(137)),
         (script("absent", "").command(["no-such-program"]), Reason::StartError, Some(128)),
-        (script("late", "exec sleep 600").timeout(Duration::from_secs(1)), Reason::DeadlineExceeded, None),
+        (
+            script("late", "trap 'exit 143' TERM; while :; do sleep 0.05; done")
+                .timeout(Duration::from_secs(1)),
+            Reason::DeadlineExceeded,
+            None,
+        ),
     ];
     for (workload, reason, code) in cases {
         let run = manager.submit(&request(workload)).await.unwrap().run;
