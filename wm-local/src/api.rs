@@ -1,6 +1,5 @@
 //! The HTTP half: from a request to an answer, as a Kubernetes API server gives it.
 
-mod access;
 mod admission;
 mod answer;
 mod base64;
@@ -16,6 +15,7 @@ mod review;
 mod route;
 mod selector;
 mod server;
+mod size;
 mod table;
 mod watch;
 
@@ -26,21 +26,27 @@ use http::{Method, Request, StatusCode, request::Parts};
 use serde_json::json;
 use tracing::debug;
 
-pub(crate) use self::{access::Token, admission::populate, body::go_type, server::Server};
+pub(crate) use self::{admission::populate, admission::populate_account, body::go_type, server::Server};
 use self::{
     answer::{Form, json_value, refusal, text},
     parameters::Parameters,
     route::{Route, Subresource},
     selector::Selection,
 };
-use crate::{error::ApiError, kind::Kind, node::Node, store::Store};
+use crate::{
+    access::{Access, Attributes},
+    error::ApiError,
+    kind::Kind,
+    node::Node,
+    store::Store,
+};
 
 /// Answers requests. Shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) node: Arc<Node>,
-    pub(crate) token: Token,
+    pub(crate) access: Access,
 }
 
 impl Api {
@@ -56,10 +62,13 @@ impl Api {
     }
 
     async fn dispatch(&self, parts: &Parts, body: Body) -> Result<Response, ApiError> {
-        let route = Route::parse(parts.uri.path());
-        if !matches!(route, Route::Health | Route::Version) {
-            self.token.check(&parts.headers)?;
+        let subject = self.access.authenticate(&parts.headers)?;
+        if parts.headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+            return Err(ApiError::not_implemented("impersonation"));
         }
+        // Judged before it is looked whether there is such a thing: what is missing is forbidden as well.
+        subject.authorize(&Attributes::of(&parts.method, &parts.uri))?;
+        let route = Route::parse(parts.uri.path());
         let parameters = Parameters::from_uri(&parts.uri)?;
         match route {
             Route::Health => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "ok")),
@@ -77,7 +86,8 @@ impl Api {
             }
             Route::Review(kind) if parts.method == Method::POST => {
                 Form::negotiate(&parts.headers)?;
-                review::answer(kind, &parts.headers, &body::read(body).await?, &self.store.clock().seconds())
+                let now = self.store.clock().seconds();
+                review::answer(kind, &subject, &parts.headers, &body::read(body).await?, &now)
             }
             Route::Review(_) => Err(method_not_allowed()),
             Route::Collection { kind, namespace, watch, name } => {

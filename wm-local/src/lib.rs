@@ -50,6 +50,7 @@
 //! The log of a container is kept as a kubelet keeps it: rotated, and only the last file can be read back. Who needs all
 //! of it follows it from the start.
 
+mod access;
 mod api;
 mod clock;
 mod cluster;
@@ -64,5 +65,6 @@ mod schema;
 mod store;
 mod timestamp;
 
+pub use access::{Grant, Identity, Role, RoleError, Rule};
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions, StartError};

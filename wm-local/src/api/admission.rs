@@ -13,7 +13,7 @@ mod update;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::seed::{populate, populate_namespace};
+pub(crate) use self::seed::{populate, populate_account, populate_namespace};
 pub(super) use self::update::admit_update;
 use super::{answer::Warnings, body::Document, parameters::FieldValidation};
 use crate::{

@@ -18,13 +18,18 @@ pub(crate) fn populate(
     service_accounts: &[(String, String)],
 ) -> Result<(), ApiError> {
     store.create(Kind::Node, "", node(&store.clock().seconds()))?;
-    for namespace in namespaces.iter().chain(service_accounts.iter().map(|(namespace, _)| namespace)) {
+    for namespace in namespaces {
         create(store, Kind::Namespace, "", namespace)?;
         populate_namespace(store, namespace)?;
     }
-    service_accounts
-        .iter()
-        .try_for_each(|(namespace, name)| create(store, Kind::ServiceAccount, namespace, name))
+    service_accounts.iter().try_for_each(|(namespace, name)| populate_account(store, namespace, name))
+}
+
+/// Makes a service account, and its namespace, unless they are there.
+pub(crate) fn populate_account(store: &Store, namespace: &str, name: &str) -> Result<(), ApiError> {
+    create(store, Kind::Namespace, "", namespace)?;
+    populate_namespace(store, namespace)?;
+    create(store, Kind::ServiceAccount, namespace, name)
 }
 
 /// Every namespace has the service account `default`.
