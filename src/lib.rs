@@ -28,8 +28,8 @@ mod setup;
 mod sources;
 
 pub use wm_core::{
-    Attempt, Capabilities, Error, ErrorKind, ImageReference, LogQuery, LogRecord, LogSource, ManagerFactory,
-    Outcome, Phase, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict, Workload,
+    Attempt, Capabilities, Cursor, Error, ErrorKind, ImageReference, LogQuery, LogRecord, LogSource,
+    ManagerFactory, Outcome, Phase, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict, Workload,
     WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager, WorkloadManagerExt,
 };
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
-use wm_core::{Attempt, LogQuery, LogRecord, LogSource, LogStream};
+use wm_core::{Attempt, Cursor, Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result};
 
 /// One log over all attempts.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Log(watch::Sender<Lines>);
 #[derive(Default)]
 struct Lines {
     records: Vec<LogRecord>,
+    /// How many places have been told: each record has one of its own.
+    places: u64,
     /// The attempts that may write more.
     open: BTreeSet<Attempt>,
 }
@@ -31,7 +33,7 @@ impl Log {
     }
 
     pub(super) fn push(&self, record: LogRecord) {
-        self.0.send_modify(|lines| lines.records.push(record));
+        self.0.send_modify(|lines| lines.put(record));
     }
 
     /// Moves another log's lines to where they belong by their time.
@@ -39,7 +41,9 @@ impl Log {
         let mut moved = Vec::new();
         other.0.send_modify(|lines| moved.append(&mut lines.records));
         self.0.send_modify(|lines| {
-            lines.records.append(&mut moved);
+            for record in moved {
+                lines.put(record);
+            }
             lines.records.sort_by_key(|record| record.time);
         });
     }
@@ -53,10 +57,14 @@ impl Log {
         last
     }
 
-    pub(super) fn read(&self, query: &LogQuery) -> LogStream {
+    pub(super) fn read(&self, query: &LogQuery) -> Result<LogStream> {
+        let read = match &query.after {
+            Some(place) => self.0.borrow().behind(place)?,
+            None => 0,
+        };
         let mut lines = self.0.subscribe();
         lines.mark_changed();
-        let reader = Reader { lines, query: query.clone(), read: 0 };
+        let reader = Reader { lines, query: query.clone(), read };
         let batches = stream::unfold(Some(reader), |reader| async {
             let mut reader = reader?;
             // The log may be deleted meanwhile.
@@ -64,7 +72,26 @@ impl Log {
             let (records, is_over) = reader.advance();
             Some((records, (!is_over).then_some(reader)))
         });
-        batches.flat_map(stream::iter).map(Ok).boxed()
+        Ok(batches.flat_map(stream::iter).map(Ok).boxed())
+    }
+}
+
+impl Lines {
+    fn put(&mut self, record: LogRecord) {
+        self.places += 1;
+        self.records.push(record.with_cursor(Cursor::new(self.places.to_string())));
+    }
+
+    /// How many records come before what is behind a place.
+    fn behind(&self, place: &Cursor) -> Result<usize> {
+        let found = self.records.iter().position(|record| record.cursor.as_ref() == Some(place));
+        found.map(|index| index + 1).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidRequest,
+                "there is no such place in this log; read it from its start",
+            )
+            .with_context("place", place.as_str())
+        })
     }
 }
 

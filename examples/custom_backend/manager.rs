@@ -49,6 +49,7 @@ impl WorkloadManager for SubprocessWorkloadManager {
             keep_secrets: true,
             cancel: true,
             follow_logs: true,
+            resume_logs: true,
             ..Capabilities::default()
         }
     }
@@ -93,12 +94,12 @@ impl WorkloadManager for SubprocessWorkloadManager {
     }
 
     async fn logs(&self, workload: &WorkloadId, query: &LogQuery) -> Result<LogStream> {
-        Ok(self.board().log(workload)?.read(query))
+        self.board().log(workload)?.read(query)
     }
 
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
         let log = self.board().log_to_write(workload);
-        for line in message.trim_end_matches('\n').split('\n') {
+        for line in message.strip_suffix('\n').unwrap_or(message).split('\n') {
             log.push(LogRecord::new(Some(Timestamp::now()), LogSource::Manager, line));
         }
         Ok(())

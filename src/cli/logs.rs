@@ -49,6 +49,7 @@ impl LogsArguments {
             tail: self.tail,
             since: self.since,
             follow: self.follow,
+            ..LogQuery::default()
         };
         let lines = manager.logs(&self.id, &query).await?;
         lines::write(lines, |records| output.records(records, self.timestamps)).await??;

@@ -36,7 +36,7 @@ pub(super) async fn drive(core: Arc<Core>, flight: Flight, workload: Box<Workloa
         Ok(End::Withdrawn(Some(id))) => {
             let status = RunStatus::new(id.clone(), Phase::Held).with_verdict(withdrawn());
             run.progress.send_modify(|progress| progress.status = Some(Arc::new(status)));
-            if let Err(error) = insist("cancel", || core.manager.cancel(&id)).await {
+            if let Err(error) = Box::pin(insist("cancel", || core.manager.cancel(&id))).await {
                 tracing::error!(workload = %id.workload, %error, "A run that was cancelled in line stays on record");
             }
         }
@@ -67,10 +67,10 @@ async fn live(core: &Arc<Core>, flight: &Flight, workload: Box<Workload>, mut pl
         && !holds
     {
         run.progress.send_modify(|progress| progress.accepted = true);
-        let turn = async {
+        let turn = Box::pin(async {
             queued(core, run).await;
             waiting.turn().await
-        };
+        });
         place = tokio::select! {
             biased;
             () = asked_to_stop(run) => return Ok(End::Withdrawn(None)),
@@ -175,7 +175,8 @@ async fn begin(
         }
         None => return std::future::pending().await,
     }
-    if release && let Err(error) = insist("release", || core.manager.release(id)).await {
+    // Boxed like all that few runs need: thousands wait here.
+    if release && let Err(error) = Box::pin(insist("release", || core.manager.release(id))).await {
         // That it is gone is told by whoever follows it.
         if error.kind() != ErrorKind::NotFound {
             return error;
@@ -200,7 +201,7 @@ async fn stop(core: &Core, run: &Run, id: &RunId) {
         if held && run.position(&core.slots).is_some() {
             return;
         }
-        let answer = match insist("cancel", || core.manager.cancel(id)).await {
+        let answer = match Box::pin(insist("cancel", || core.manager.cancel(id))).await {
             Ok(()) => Cancel::UnderWay,
             Err(error) => Cancel::Failed(Arc::new(error)),
         };

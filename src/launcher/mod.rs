@@ -126,24 +126,28 @@ impl Launcher {
     /// `QueueFull` with [`Error::retry_after`], before anything was done; what the backend says of the image and the
     /// run.
     pub async fn launch(&self, workload: Workload) -> Result<RunHandle> {
+        let run = self.begin(workload)?;
+        run.accepted().await?;
+        Ok(RunHandle::new(run, Arc::clone(&self.core)))
+    }
+
+    /// Joins the run of the same workload that is in flight, or begins one.
+    fn begin(&self, workload: Workload) -> Result<Arc<Run>> {
         let begun = self.core.registry.join_or(Key::of(&workload), || {
             let place = self.admit(&workload)?;
             Ok::<_, Error>((Arc::new(Run::new(workload.id().clone(), &place)), place))
         });
-        let run = match begun? {
-            Ok(run) => run,
-            Err((flight, place)) => {
-                let run = Arc::clone(flight.run());
-                let driver = driver::drive(Arc::clone(&self.core), flight, Box::new(workload), place);
-                let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-                // Those that have ended would pile up.
-                while tasks.try_join_next().is_some() {}
-                tasks.spawn(driver);
-                run
-            }
+        let (flight, place) = match begun? {
+            Ok(run) => return Ok(run),
+            Err(begun) => begun,
         };
-        run.accepted().await?;
-        Ok(RunHandle::new(run, Arc::clone(&self.core)))
+        let run = Arc::clone(flight.run());
+        let driver = driver::drive(Arc::clone(&self.core), flight, Box::new(workload), place);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that have ended would pile up.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(driver);
+        Ok(run)
     }
 
     fn admit(&self, workload: &Workload) -> Result<Place> {

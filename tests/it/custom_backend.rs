@@ -1,7 +1,7 @@
 //! Somebody else's backend, selected by environment variable as a server's configuration does.
 
 #[path = "../../examples/custom_backend/mod.rs"]
-mod backend;
+pub(crate) mod backend;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod cli;
+mod contract;
 mod custom_backend;
+mod documents;
 mod golden;
 mod thousand;
 mod zenml_calls;

@@ -23,9 +23,12 @@ mod error;
 mod id;
 mod image;
 mod log;
+mod log_store;
 mod manager;
 mod registry;
 mod run;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod verdict;
 mod workload;
 
@@ -33,7 +36,8 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     id::{Attempt, MAX_WORKLOAD_ID, RunId, WorkloadId, WorkloadKind},
     image::{ImageReference, ImageRequest, ImageStrategy, ResolvedImage},
-    log::{LogQuery, LogRecord, LogSource, LogStream},
+    log::{Cursor, LogQuery, LogRecord, LogSource, LogStream},
+    log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
     registry::{ManagerFactory, Registry},
     run::{Phase, RunFilter, RunRequest, RunStatus, Submission},

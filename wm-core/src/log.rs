@@ -1,8 +1,8 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use futures::stream::BoxStream;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, Result};
 
@@ -21,12 +21,21 @@ pub struct LogRecord {
     pub line: Vec<u8>,
     /// Whether the line was ended: false only for a last line without a newline.
     pub ended: bool,
+    /// The place behind it, to read on from; `None` without [`Capabilities::resume_logs`](crate::Capabilities).
+    pub cursor: Option<Cursor>,
 }
 
 impl LogRecord {
-    /// Makes an ended line.
+    /// Makes an ended line that tells no place to read on from.
     pub fn new(time: Option<Timestamp>, source: LogSource, line: impl Into<Vec<u8>>) -> Self {
-        Self { time, source, line: line.into(), ended: true }
+        Self { time, source, line: line.into(), ended: true, cursor: None }
+    }
+
+    /// Sets the place behind it.
+    #[must_use]
+    pub fn with_cursor(mut self, cursor: Cursor) -> Self {
+        self.cursor = Some(cursor);
+        self
     }
 
     /// The line as text; bytes that are none are replaced.
@@ -63,12 +72,55 @@ pub enum LogSource {
     Manager,
 }
 
+/// A place in a workload's log: text that only the backend that made it can read, on any of its servers.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Cursor(Arc<str>);
+
+impl Cursor {
+    /// Makes a place of a backend's own notation.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The backend's notation.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Cursor {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> Self {
+        cursor.0.as_ref().to_owned()
+    }
+}
+
 /// Which lines of a log to read; the default is all that there are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Only this attempt; all by default.
+    /// Only what this attempt's program wrote, and what the manager told about it; all by default.
     pub attempt: Option<Attempt>,
-    /// Only the last lines, this many.
+    /// Only lines behind this place, which a [`LogRecord`] of the same log told.
+    pub after: Option<Cursor>,
+    /// Only the last of the lines that there are now, this many; to follow goes on behind them.
     pub tail: Option<u64>,
     /// Only lines that are not older.
     pub since: Option<Timestamp>,

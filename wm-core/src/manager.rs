@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub cancel: bool,
     /// Read a log while it is written.
     pub follow_logs: bool,
+    /// Read a log on from the place of any of its lines.
+    pub resume_logs: bool,
     /// Build a runner's image on demand.
     pub build_images: bool,
 }
@@ -88,11 +90,19 @@ pub trait WorkloadManager: fmt::Debug + Send + Sync + 'static {
 
     /// Reads a workload's log: one log over all its attempts, oldest first, with the manager's messages.
     ///
+    /// A followed log ends when all attempts that it has have ended. Who has seen a run's terminal state can read the
+    /// whole log of it.
+    ///
     /// # Errors
-    /// `NotFound` when nothing is known of the workload; `Unsupported` to follow without [`Capabilities::follow_logs`].
+    /// `NotFound` when nothing is known of the workload; `Unsupported` to follow without [`Capabilities::follow_logs`]
+    /// and to read on from a place without [`Capabilities::resume_logs`]; `InvalidRequest` for a place that is none of
+    /// this log.
     async fn logs(&self, workload: &WorkloadId, query: &LogQuery) -> Result<LogStream>;
 
-    /// Adds a line of the server's to a workload's log, whether or not it has runs yet.
+    /// Adds a message of the server's to a workload's log, whether or not it has runs yet. Each of its lines is a
+    /// [`LogRecord`](crate::LogRecord); a line break at its end begins no further one.
+    ///
+    /// What was written under an id belongs to every workload that has it as an alias later.
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()>;
 
     /// Stops a run: its program is asked to end, and killed after its grace. Returns when that is under way.

@@ -94,7 +94,7 @@ impl fmt::Display for Phase {
 }
 
 /// What is known of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct RunStatus {
     /// The run.

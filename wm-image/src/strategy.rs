@@ -71,9 +71,50 @@ impl ImageStrategy for Prebuilt {
 
 #[cfg(test)]
 mod tests {
-    use wm_core::{WorkloadId, WorkloadKind};
+    use std::sync::Arc;
+
+    use wm_core::{WorkloadId, WorkloadKind, testkit::StrategyHarness};
 
     use super::*;
+
+    /// A strategy as the conformance kit makes it.
+    struct Harness {
+        strategy: Arc<dyn ImageStrategy>,
+        needs_snapshot_image: bool,
+    }
+
+    #[async_trait]
+    impl StrategyHarness for Harness {
+        async fn strategy(&self) -> Arc<dyn ImageStrategy> {
+            Arc::clone(&self.strategy)
+        }
+
+        fn snapshot_image(&self) -> ImageReference {
+            "r.io/a:1".parse().unwrap()
+        }
+
+        fn needs_snapshot_image(&self) -> bool {
+            self.needs_snapshot_image
+        }
+    }
+
+    mod reuse {
+        use super::*;
+
+        wm_core::strategy_conformance!(Harness {
+            strategy: Arc::new(Reuse::new()),
+            needs_snapshot_image: true
+        });
+    }
+
+    mod prebuilt {
+        use super::*;
+
+        wm_core::strategy_conformance!(Harness {
+            strategy: Arc::new(Prebuilt::new("r.io/runner:2".parse().unwrap())),
+            needs_snapshot_image: false,
+        });
+    }
 
     fn request(image: Option<&str>) -> ImageRequest {
         let image = image.map(|image| image.parse().unwrap());

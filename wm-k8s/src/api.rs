@@ -1,6 +1,6 @@
 //! The calls that we make: each with a deadline, repeated while the server has passing trouble.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -75,10 +75,15 @@ impl Api {
         Requests::new(format!("/api/v1/namespaces/{}/{plural}", self.namespace))
     }
 
-    /// Creates a Job; gives what the server made of it. Repeating it is safe: the name is taken then.
-    pub(crate) async fn create_job(&self, job: &Value) -> Result<Value, CallError> {
-        let body = serde_json::to_vec(job).map_err(CallError::Unreadable)?;
-        self.call(|| self.jobs().create(&PostParams::default(), body.clone())).await
+    /// Creates a Job; gives what the server made of it, as text. Repeating it is safe: the name is taken then.
+    pub(crate) async fn create_job(&self, job: &[u8]) -> Result<Bytes, CallError> {
+        let build = || self.jobs().create(&PostParams::default(), job.to_vec());
+        self.call_while(build, CallError::is_temporary).await
+    }
+
+    /// Reads a Job as text.
+    pub(crate) async fn job_text(&self, name: &str) -> Result<Bytes, CallError> {
+        self.call_while(|| self.jobs().get(name, &GetParams::default()), CallError::is_temporary).await
     }
 
     pub(crate) async fn create_secret(&self, secret: &Value) -> Result<(), CallError> {
@@ -125,7 +130,7 @@ impl Api {
         let may_pass = |error: &CallError| {
             error.is_temporary() && error.refusal().is_none_or(|refusal| refusal.code != 409)
         };
-        let _patched: serde::de::IgnoredAny = self.call_while(build, may_pass).await?;
+        self.call_while(build, may_pass).await?;
         Ok(())
     }
 
@@ -209,14 +214,15 @@ impl Api {
         &self,
         build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
     ) -> Result<T, CallError> {
-        self.call_while(build, CallError::is_temporary).await
+        let answer = self.call_while(build, CallError::is_temporary).await?;
+        serde_json::from_slice(&answer).map_err(CallError::Unreadable)
     }
 
-    async fn call_while<T: DeserializeOwned>(
+    async fn call_while(
         &self,
         build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
         may_pass: impl Fn(&CallError) -> bool + Send,
-    ) -> Result<T, CallError> {
+    ) -> Result<Bytes, CallError> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
@@ -230,27 +236,24 @@ impl Api {
             .await
     }
 
-    fn call_once<T: DeserializeOwned>(
+    async fn call_once(
         &self,
         build: &(impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync),
-    ) -> impl Future<Output = Result<T, CallError>> + Send {
-        let request = build().map_err(build_error);
-        async move {
-            let request = request?.map(Body::from);
-            // The semaphore is never closed.
-            let _slot = self.slots.acquire().await;
-            let answer = timeout(DEADLINE, async {
-                let response = self.client.send(request).await.map_err(CallError::Unreachable)?;
-                let (parts, body) = response.into_parts();
-                let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
-                Ok((parts, body))
-            });
-            let (parts, body) = answer.await.map_err(|_| CallError::TimedOut(DEADLINE))??;
-            if !parts.status.is_success() {
-                return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
-            }
-            serde_json::from_slice(&body).map_err(CallError::Unreadable)
+    ) -> Result<Bytes, CallError> {
+        // The semaphore is never closed. Only who has a slot takes memory for a request.
+        let _slot = self.slots.acquire().await;
+        let request = build().map_err(build_error)?.map(Body::from);
+        let answer = timeout(DEADLINE, async {
+            let response = self.client.send(request).await.map_err(CallError::Unreachable)?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
+            Ok((parts, body))
+        });
+        let (parts, body) = answer.await.map_err(|_| CallError::TimedOut(DEADLINE))??;
+        if !parts.status.is_success() {
+            return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
         }
+        Ok(body)
     }
 }
 

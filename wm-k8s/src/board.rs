@@ -1,18 +1,20 @@
 //! What the shared watches have seen of all runs: the one place that followers look at.
 
+mod run;
+mod runs;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     sync::Mutex,
 };
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use wm_core::{Outcome, Reason, RunFilter, RunId, RunStatus, Verdict, WorkloadId};
+use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
 
-use crate::{
-    status::status,
-    view::{JobView, PodView},
-};
+pub(crate) use self::run::cancelled;
+use self::{run::Run, runs::Runs};
+use crate::view::{JobView, PodView};
 
 /// How many deleted Jobs are remembered: more than can be deleted between a POST and its answer.
 const MOST_DELETED: usize = 1024;
@@ -20,7 +22,7 @@ const MOST_DELETED: usize = 1024;
 /// All runs, by the name of their Job.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    runs: Mutex<HashMap<String, Run>>,
+    runs: Mutex<Runs>,
     /// The UIDs of the Jobs that were deleted last, so that none of them comes back by an answer that was late.
     deleted: Mutex<VecDeque<String>>,
     synced: watch::Sender<Synced>,
@@ -31,55 +33,6 @@ pub(crate) struct Board {
 pub(crate) struct Synced {
     pub(crate) jobs: bool,
     pub(crate) pods: bool,
-}
-
-#[derive(Debug, Default)]
-struct Run {
-    job: Option<JobView>,
-    pods: Vec<PodView>,
-    /// The last pod that was deleted: its last state tells why the Job failed.
-    lost: Option<PodView>,
-    /// The Job was seen and is gone.
-    gone: bool,
-    /// A caller of ours cancelled it.
-    cancelled: bool,
-    changed: Option<watch::Sender<()>>,
-}
-
-impl Run {
-    fn notify(&self) {
-        if let Some(changed) = &self.changed {
-            changed.send_replace(());
-        }
-    }
-
-    fn status(&self) -> Option<RunStatus> {
-        let job = self.job.as_ref()?;
-        let pods = if self.pods.is_empty() && job.is_finished() { self.lost.as_slice() } else { &self.pods };
-        let now = status(job, pods);
-        if !self.gone || now.phase.is_terminal() {
-            return Some(now);
-        }
-        let verdict = if self.cancelled || job.cancelled {
-            cancelled()
-        } else {
-            Verdict::new(
-                Outcome::Failed,
-                Reason::JobDeleted,
-                "the Job was deleted before the runner had ended",
-                format!(
-                    "find out who deletes Jobs in the namespace: kubectl -n {} get events --field-selector involvedObject.name={}",
-                    job.namespace, job.name
-                ),
-            )
-        };
-        Some(now.with_verdict(verdict))
-    }
-
-    fn is_needless(&self) -> bool {
-        let unwatched = self.changed.as_ref().is_none_or(|changed| changed.receiver_count() == 0);
-        unwatched && self.pods.is_empty() && (self.gone || self.job.is_none())
-    }
 }
 
 impl Board {
@@ -101,13 +54,18 @@ impl Board {
 
     pub(crate) fn put_job(&self, job: JobView) {
         let mut runs = self.lock();
-        let run = runs.entry(job.name.clone()).or_default();
+        let old = runs.get(&job.name).and_then(|run| run.job.as_ref());
+        // Most changes of a Job are in fields that nobody here reads.
+        if old.is_some_and(|old| *old == job) && !runs.get(&job.name).is_some_and(|run| run.gone) {
+            return;
+        }
+        let is_another = old.is_some_and(|old| old.uid != job.uid);
+        let run = runs.put_job(job);
         // A new Job of an old name begins anew.
-        if run.job.as_ref().is_some_and(|old| old.uid != job.uid) {
+        if is_another {
             run.gone = false;
             run.cancelled = false;
         }
-        run.job = Some(job);
         run.notify();
     }
 
@@ -132,10 +90,12 @@ impl Board {
             }
         }
         let mut runs = self.lock();
-        let Some(run) = runs.get_mut(name) else { return };
-        if last.is_some() {
-            run.job = last;
+        if let Some(last) = last
+            && runs.get(name).is_some()
+        {
+            runs.put_job(last);
         }
+        let Some(run) = runs.get_mut(name) else { return };
         run.gone = true;
         run.notify();
         if run.is_needless() {
@@ -145,10 +105,15 @@ impl Board {
 
     pub(crate) fn put_pod(&self, pod: PodView) {
         let mut runs = self.lock();
-        let run = runs.entry(pod.job.clone()).or_default();
+        let run = runs.entry(&pod.job);
         match run.pods.iter_mut().find(|known| known.uid == pod.uid) {
+            Some(known) if *known == pod => return,
             Some(known) => *known = pod,
-            None => run.pods.push(pod),
+            None => {
+                // Nearly all runs have one pod, and a vector that grows makes room for four.
+                run.pods.reserve_exact(1);
+                run.pods.push(pod);
+            }
         }
         run.notify();
     }
@@ -183,8 +148,8 @@ impl Board {
     pub(crate) fn keep_pods(&self, listed: &HashSet<String>) {
         let missing: Vec<_> = {
             let runs = self.lock();
-            runs.values()
-                .flat_map(|run| &run.pods)
+            runs.iter()
+                .flat_map(|(_, run)| &run.pods)
                 .filter(|pod| !listed.contains(&pod.uid))
                 .cloned()
                 .collect()
@@ -211,6 +176,10 @@ impl Board {
         self.lock().get(job)?.status()
     }
 
+    pub(crate) fn job(&self, name: &str) -> Option<JobView> {
+        self.lock().get(name)?.job.clone()
+    }
+
     pub(crate) fn pods(&self, job: &str) -> Vec<PodView> {
         self.lock().get(job).map(|run| run.pods.clone()).unwrap_or_default()
     }
@@ -218,9 +187,8 @@ impl Board {
     /// The Jobs that answer to an id, oldest first.
     pub(crate) fn jobs_of(&self, id: &WorkloadId) -> Vec<JobView> {
         let runs = self.lock();
-        let answers = |job: &&JobView| job.run.workload == *id || job.aliases.contains(id);
-        let present = runs.values().filter(|run| !run.gone).filter_map(|run| run.job.as_ref());
-        let mut jobs: Vec<_> = present.filter(answers).cloned().collect();
+        let present = runs.of(id).filter(|run| !run.gone);
+        let mut jobs: Vec<_> = present.filter_map(|run| run.job.clone()).collect();
         jobs.sort_by(|a, b| order(a).cmp(&order(b)));
         jobs
     }
@@ -228,7 +196,11 @@ impl Board {
     /// The runs that pass a filter, oldest first.
     pub(crate) fn list(&self, filter: &RunFilter) -> Vec<RunStatus> {
         let runs = self.lock();
-        let mut present: Vec<_> = runs.values().filter(|run| !run.gone && run.job.is_some()).collect();
+        let asked: Vec<_> = match &filter.workload {
+            Some(id) => runs.of(id).collect(),
+            None => runs.iter().map(|(_, run)| run).collect(),
+        };
+        let mut present: Vec<_> = asked.into_iter().filter(|run| !run.gone && run.job.is_some()).collect();
         present.sort_by(|a, b| a.job.as_ref().map(order).cmp(&b.job.as_ref().map(order)));
         let found = present.into_iter().filter_map(Run::status);
         found.filter(|status| passes(status, filter)).collect()
@@ -237,7 +209,7 @@ impl Board {
     /// Hears of each change of a run, from now on.
     pub(crate) fn subscribe(&self, job: &str) -> watch::Receiver<()> {
         let mut runs = self.lock();
-        let run = runs.entry(job.to_owned()).or_default();
+        let run = runs.entry(job);
         run.changed.get_or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
@@ -253,14 +225,15 @@ impl Board {
         self.deleted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Run>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Runs> {
         // No code panics while it holds the lock, so what a poisoned one holds is whole.
         self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-pub(crate) fn cancelled() -> Verdict {
-    Verdict::new(Outcome::Cancelled, Reason::Cancelled, "the run was cancelled", "")
+/// When an attempt was asked for, as exactly as that is known.
+pub(crate) fn begun(job: &JobView) -> Option<Timestamp> {
+    job.submitted.or(job.created)
 }
 
 /// Oldest first: by the cluster's clock, and within its whole seconds by the submitters'.

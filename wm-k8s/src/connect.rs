@@ -13,6 +13,10 @@ use kube::{
 use tower::{BoxError, ServiceBuilder};
 use wm_core::{Error, ErrorKind, Result};
 
+/// How much of an answer is read at a time, in bytes. It bounds a connection's memory, not what is answered: a watch
+/// that is busy would take six times as much, and keep it.
+const READ_BUFFER: usize = 64 * 1024;
+
 /// Where the credentials for a cluster come from.
 #[derive(Clone, Debug, Default)]
 pub enum Credentials {
@@ -93,10 +97,12 @@ fn client(config: Config) -> Result<Client, kube::Error> {
     let namespace = config.default_namespace.clone();
     // A plain server must work on a machine without certificates.
     if config.cluster_url.scheme() == Some(&Scheme::HTTP) {
-        let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+        let http: HttpClient<_, Body> =
+            HttpClient::builder(TokioExecutor::new()).http1_max_buf_size(READ_BUFFER).build(connector);
         return Ok(Client::new(layers.service(http), namespace));
     }
     let connector = config.rustls_https_connector_with_connector(connector)?;
-    let https: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let https: HttpClient<_, Body> =
+        HttpClient::builder(TokioExecutor::new()).http1_max_buf_size(READ_BUFFER).build(connector);
     Ok(Client::new(layers.service(https), namespace))
 }

@@ -1,11 +1,16 @@
 //! The states of one run as they change, and what a failed one leaves as evidence.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_stream::try_stream;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::LogParams;
 use serde_json::Value;
+use tokio::sync::watch;
 use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
 
 use crate::{board, names, shared::Shared};
@@ -25,6 +30,45 @@ pub(crate) fn not_found(run: &RunId, namespace: &str) -> Error {
     .with_context("namespace", namespace)
 }
 
+/// Follows one run on the board. Thousands of them live at once, so it is kept small: not the last state is
+/// remembered but its hash.
+struct Follower {
+    shared: Arc<Shared>,
+    name: String,
+    changes: watch::Receiver<()>,
+    hasher: RandomState,
+    last: Option<u64>,
+}
+
+impl Follower {
+    /// The next state, and itself unless that is the last one.
+    async fn next(mut self) -> Option<(Result<RunStatus>, Option<Self>)> {
+        loop {
+            self.changes.borrow_and_update();
+            if let Some(status) = self.shared.board.status(&self.name) {
+                if status.phase.is_terminal() {
+                    return Some((Ok(Box::pin(self.end(status)).await), None));
+                }
+                let hash = Some(self.hasher.hash_one(&status));
+                if self.last != hash {
+                    self.last = hash;
+                    return Some((Ok(status), Some(self)));
+                }
+            }
+            // The sender goes only with the board, which is ours.
+            if self.changes.changed().await.is_err() {
+                return Some((Err(Error::new(ErrorKind::Unexpected, "the watch on runs has ended")), None));
+            }
+        }
+    }
+
+    async fn end(self, status: RunStatus) -> RunStatus {
+        drop(self.changes);
+        self.shared.board.release(&self.name);
+        self.shared.with_evidence(status).await
+    }
+}
+
 impl Shared {
     pub(crate) async fn watch(self: &Arc<Self>, run: &RunId) -> Result<StatusStream> {
         if !self.follow().await {
@@ -33,34 +77,15 @@ impl Shared {
         let shared = Arc::clone(self);
         let run = run.clone();
         let name = names::job(&run);
-        let mut changes = shared.board.subscribe(&name);
+        let changes = shared.board.subscribe(&name);
         // The watch may be behind: a Job that was made a moment ago is there all the same.
-        if shared.board.status(&name).is_none() && shared.status_of(&run).await?.is_none() {
+        if shared.status_of(&run).await?.is_none() {
             drop(changes);
             shared.board.release(&name);
             return Err(not_found(&run, shared.api.namespace()));
         }
-        Ok(try_stream! {
-            let mut last: Option<RunStatus> = None;
-            loop {
-                changes.borrow_and_update();
-                if let Some(status) = shared.board.status(&name).filter(|status| last.as_ref() != Some(status)) {
-                    if status.phase.is_terminal() {
-                        drop(changes);
-                        shared.board.release(&name);
-                        yield shared.with_evidence(status).await;
-                        return;
-                    }
-                    last = Some(status.clone());
-                    yield status;
-                }
-                // The sender goes only with the board, which is ours.
-                if changes.changed().await.is_err() {
-                    Err(Error::new(ErrorKind::Unexpected, "the watch on runs has ended"))?;
-                }
-            }
-        }
-        .boxed())
+        let follower = Follower { shared, name, changes, hasher: RandomState::new(), last: None };
+        Ok(stream::unfold(Some(follower), |follower| async move { follower?.next().await }).boxed())
     }
 
     /// Asks again and again, for a role that has neither list nor watch.
@@ -106,7 +131,8 @@ impl Shared {
     }
 
     /// Adds what the cluster reported and the last lines to a failed run's verdict.
-    pub(crate) async fn with_evidence(&self, mut status: RunStatus) -> RunStatus {
+    pub(crate) async fn with_evidence(&self, told: RunStatus) -> RunStatus {
+        let mut status = self.confirmed(told).await;
         let Some(verdict) = status.verdict.as_mut().filter(|verdict| verdict.outcome == Outcome::Failed)
         else {
             return status;

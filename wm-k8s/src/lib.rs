@@ -38,6 +38,7 @@ mod shared;
 mod status;
 mod submit;
 mod template_patch;
+mod unplaced;
 mod view;
 mod watch;
 

@@ -1,6 +1,7 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use kube::{Client, api::PropagationPolicy};
 use serde_json::{Value, json};
 use tracing::instrument;
@@ -24,8 +25,9 @@ use crate::{
     view::{JobObject, JobView},
 };
 
-/// How often a message is added anew when somebody else changed the Job meanwhile.
-const MESSAGE_TRIES: usize = 5;
+/// How often a message is added anew when somebody else changed the Job meanwhile. Of so many writers at the same time
+/// each gets its turn, since in each round one does.
+const MESSAGE_TRIES: usize = 50;
 
 /// Runs workloads as Jobs of one namespace of a Kubernetes cluster.
 ///
@@ -60,7 +62,7 @@ impl KubernetesWorkloadManager {
         self
     }
 
-    async fn annotate(&self, job: &JobView, message: &Message) -> Result<()> {
+    async fn annotate(&self, job: &JobView, new: &[Message]) -> Result<()> {
         let api = &self.shared.api;
         let name = &job.name;
         for _ in 0..MESSAGE_TRIES {
@@ -70,7 +72,7 @@ impl KubernetesWorkloadManager {
             let annotations = object.metadata.annotations.unwrap_or_default();
             let mut all =
                 annotations.get(names::MESSAGES).map(|text| messages::decode(text)).unwrap_or_default();
-            all.push(message.clone());
+            all.extend_from_slice(new);
             let patch = json!({ "metadata": {
                 "resourceVersion": object.metadata.resource_version,
                 "annotations": { names::MESSAGES: messages::encode(&all) },
@@ -132,6 +134,8 @@ impl WorkloadManager for KubernetesWorkloadManager {
             keep_secrets: rights.create_secrets,
             cancel: rights.delete_job || rights.delete_jobs,
             follow_logs: true,
+            // A pod's log has no places of its own, and the order between pods and messages is made when it is read.
+            resume_logs: false,
             build_images: self.images.capabilities().build_images,
         }
     }
@@ -149,6 +153,10 @@ impl WorkloadManager for KubernetesWorkloadManager {
     async fn release(&self, run: &RunId) -> Result<()> {
         let api = &self.shared.api;
         let name = names::job(run);
+        // The name does not tell the kind.
+        if self.shared.status_of(run).await?.is_none() {
+            return Err(not_found(run, api.namespace()));
+        }
         let patch = json!({ "spec": { "suspend": false } });
         match api.patch_job::<JobObject>(&name, &patch).await {
             Ok(_) => Ok(()),
@@ -172,7 +180,8 @@ impl WorkloadManager for KubernetesWorkloadManager {
     #[instrument(skip_all)]
     async fn list(&self, filter: &RunFilter) -> Result<Vec<RunStatus>> {
         if self.shared.follows() {
-            return Ok(self.shared.board.list(filter));
+            let told = self.shared.board.list(filter).into_iter();
+            return Ok(join_all(told.map(|status| self.shared.confirmed(status))).await);
         }
         let api = &self.shared.api;
         let refuse = |error: crate::error::CallError| {
@@ -197,14 +206,14 @@ impl WorkloadManager for KubernetesWorkloadManager {
 
     #[instrument(skip_all, fields(workload = %workload))]
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
-        let message = Message::now(message);
+        let messages = Message::lines(message);
         if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
             self.shared.follow().await;
             if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
-                return self.annotate(job, &message).await;
+                return self.annotate(job, &messages).await;
             }
         }
-        self.shared.keep_unplaced(workload, message);
+        self.shared.unplaced.keep(workload, messages);
         Ok(())
     }
 
@@ -261,6 +270,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
     #[instrument(skip_all, fields(workload = %workload))]
     async fn delete(&self, workload: &WorkloadId) -> Result<()> {
         let api = &self.shared.api;
+        self.shared.forget_messages(workload).await?;
         let selector = format!("{},{}", names::RUNNERS, names::answers_to(workload));
         let deleted = if self.shared.rights.delete_jobs {
             api.delete_jobs_with(&selector, PropagationPolicy::Background).await

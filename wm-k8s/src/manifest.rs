@@ -25,6 +25,8 @@ const BACKSTOP_SECS: u64 = 3600;
 #[derive(Clone, Debug)]
 pub(crate) struct Manifests {
     pub(crate) job: Value,
+    /// The Job as it is sent.
+    pub(crate) text: Vec<u8>,
     /// Whether the Job's environment names a Secret, to be made right after it.
     pub(crate) has_secret: bool,
 }
@@ -127,8 +129,8 @@ pub(crate) fn job(
         metadata.insert("annotations".to_owned(), json!(annotations));
     }
     let job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
-    check_size(&job, &name)?;
-    Ok(Manifests { job, has_secret })
+    let text = serialize(&job, &name)?;
+    Ok(Manifests { job, text, has_secret })
 }
 
 /// Builds the Secret of a run, owned by its Job so that it goes with it.
@@ -237,10 +239,13 @@ fn is_portable_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-fn check_size(job: &Value, name: &str) -> Result<()> {
-    let size = serde_json::to_vec(job).map_or(0, |text| text.len());
+fn serialize(job: &Value, name: &str) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(job).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "the Job can't be written as JSON").with_source(error)
+    })?;
+    let size = text.len();
     if size <= LARGEST_JOB {
-        return Ok(());
+        return Ok(text);
     }
     Err(Error::new(
         ErrorKind::InvalidRequest,

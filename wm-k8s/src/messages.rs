@@ -13,8 +13,11 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    pub(crate) fn now(text: &str) -> Self {
-        Self { time: Timestamp::now(), text: text.to_owned() }
+    /// The lines of a text, written now; a line break at its end begins no further one.
+    pub(crate) fn lines(text: &str) -> Vec<Self> {
+        let time = Timestamp::now();
+        let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+        lines.map(|line| Self { time, text: line.to_owned() }).collect()
     }
 }
 

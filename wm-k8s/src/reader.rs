@@ -1,7 +1,8 @@
 //! The log of a workload: the messages of the manager and what its containers wrote, over all attempts.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
+    iter,
     sync::Arc,
     time::Duration,
 };
@@ -12,6 +13,7 @@ use kube::api::LogParams;
 use wm_core::{Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result, WorkloadId};
 
 use crate::{
+    board,
     lines::{Cursor, Line, Lines},
     messages::{self, Message},
     names,
@@ -24,8 +26,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens the log of a workload.
 pub(crate) async fn open(shared: Arc<Shared>, id: WorkloadId, query: LogQuery) -> Result<LogStream> {
+    if query.after.is_some() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "a log of pods can't be read on from a place; read it since a time",
+        ));
+    }
     let live = query.follow && shared.follow().await;
-    let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced(&id).is_empty();
+    let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced.of(&id).is_empty();
     if !known {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -90,36 +98,56 @@ struct Reading {
 impl Reader {
     /// Reads on from where the last pass ended.
     fn pass(&mut self, follow: bool) -> impl Stream<Item = Result<LogRecord>> + Send + '_ {
+        let since = self.query.since;
         try_stream! {
             let jobs = self.shared.jobs_of(&self.id).await?;
             let attempts = jobs.into_iter().filter(|job| self.query.attempt.is_none_or(|only| job.run.attempt == only));
-            for job in attempts.collect::<Vec<_>>() {
-                let output = self.attempt(&job, follow);
+            let attempts = attempts.collect::<Vec<_>>();
+            // A message may be with a later Job than the one that ran when it was written.
+            let mut messages = self.unplaced(&attempts);
+            for job in &attempts {
+                messages.extend(self.messages(job).await?);
+            }
+            messages.sort_by_key(|message| message.time);
+            let mut messages = messages.into_iter().peekable();
+            for (index, job) in attempts.iter().enumerate() {
+                let next = attempts.get(index + 1).and_then(board::begun);
+                let own = iter::from_fn(|| messages.next_if(|message| next.is_none() || message.time < next));
+                let own = own.collect();
+                let output = self.attempt(job, follow, own);
                 pin_mut!(output);
                 while let Some(record) = output.try_next().await? {
                     yield record;
                 }
             }
-            for record in self.untold("", &self.shared.unplaced(&self.id)) {
+            for record in messages {
+                yield record;
+            }
+            for record in self.unplaced(&attempts) {
                 yield record;
             }
         }
+        .try_filter(move |record: &LogRecord| futures::future::ready(is_wanted(record, since)))
     }
 
-    /// Reads one attempt, to its end where it is followed.
+    /// Reads one attempt, to its end where it is followed, with the messages that were written in its time.
     fn attempt<'a>(
         &'a mut self,
         job: &'a JobView,
         follow: bool,
+        mut waiting: VecDeque<LogRecord>,
     ) -> impl Stream<Item = Result<LogRecord>> + Send + 'a {
-        let since = self.query.since;
-        let reading = Reading { since, live: self.live, in_parts: !self.query.follow };
+        let reading = Reading { since: self.query.since, live: self.live, in_parts: !self.query.follow };
         try_stream! {
-            let mut waiting = VecDeque::from(self.messages(job).await?);
             loop {
                 let mut change = self.shared.board.subscribe(&job.name);
                 let ended = !follow || self.has_ended(job).await?;
-                let mut pods = self.shared.pods_of(&job.name, &job.run).await?;
+                let finished = job.is_finished() || (follow && ended);
+                let mut pods = if finished {
+                    self.shared.ended_pods_of(&job.name, &job.run).await?
+                } else {
+                    self.shared.pods_of(&job.name, &job.run).await?
+                };
                 pods.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
                 let mut any = false;
                 for pod in pods {
@@ -168,7 +196,6 @@ impl Reader {
                 yield message;
             }
         }
-        .try_filter(move |record: &LogRecord| futures::future::ready(is_wanted(record, since)))
     }
 
     async fn has_ended(&self, job: &JobView) -> Result<bool> {
@@ -187,6 +214,17 @@ impl Reader {
         let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(names::MESSAGES));
         let all = annotation.map(|text| messages::decode(text)).unwrap_or_default();
         Ok(self.untold(&job.name, &all))
+    }
+
+    /// The messages that no Job holds and that have not been told.
+    fn unplaced(&mut self, jobs: &[JobView]) -> Vec<LogRecord> {
+        let ids = jobs.iter().flat_map(|job| job.aliases.iter().chain([&job.run.workload]));
+        let ids: BTreeSet<_> = ids.chain([&self.id]).cloned().collect();
+        let told = ids.into_iter().flat_map(|id| {
+            let messages = self.shared.unplaced.of(&id);
+            self.untold(&format!("messages of {id}"), &messages)
+        });
+        told.collect()
     }
 
     fn untold(&mut self, key: &str, all: &[Message]) -> Vec<LogRecord> {
@@ -226,6 +264,8 @@ fn pod_output<'a>(
             // What is known before the log is opened: if the container had ended by then, the log is whole.
             let mut changes = shared.board.subscribe(&job.name);
             let now = shared.pods_of(&job.name, &job.run).await?.into_iter().find(|now| now.uid == pod.uid);
+            // What the caller has seen may be newer than what the watch has told.
+            let now = if pod.has_ended() { Some(pod.clone()) } else { now };
             let ended = now.as_ref().is_none_or(PodView::has_ended);
             if now.as_ref().is_some_and(PodView::has_started) || now.is_none() {
                 cursor.reopen();

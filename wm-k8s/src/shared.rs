@@ -1,15 +1,15 @@
 //! What all operations of a manager share.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
 };
 
 use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
 };
-use wm_core::{Attempt, Result, RunId, RunStatus, Workload, WorkloadId};
+use wm_core::{Attempt, Reason, Result, RunId, RunStatus, Workload, WorkloadId};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
@@ -21,12 +21,10 @@ use crate::{
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
     status::status,
+    unplaced::Unplaced,
     view::{JobObject, JobView, PodView},
     watch,
 };
-
-/// More messages of workloads that have no Job are forgotten, oldest workload first.
-const MOST_UNPLACED: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -36,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     watches: OnceCell<Watches>,
     restriction: OnceCell<Restriction>,
-    unplaced: Mutex<Unplaced>,
+    pub(crate) unplaced: Unplaced,
     /// The right to build a Job and send it.
     pub(crate) turns: Semaphore,
 }
@@ -45,13 +43,6 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Watches {
     _tasks: Mutex<JoinSet<()>>,
-}
-
-/// Messages that were written before their workload had a Job to keep them.
-#[derive(Debug, Default)]
-struct Unplaced {
-    messages: HashMap<WorkloadId, Vec<Message>>,
-    order: Vec<WorkloadId>,
 }
 
 impl Shared {
@@ -63,7 +54,7 @@ impl Shared {
             board: Arc::default(),
             watches: OnceCell::new(),
             restriction: OnceCell::new(),
-            unplaced: Mutex::default(),
+            unplaced: Unplaced::default(),
             turns: Semaphore::new(CALLS_AT_ONCE),
         }
     }
@@ -150,6 +141,19 @@ impl Shared {
         if self.follows() {
             return Ok(self.board.pods(job));
         }
+        self.listed_pods_of(run).await
+    }
+
+    /// The Pods of a Job that has ended, of which one must have too: the watch on Pods may be behind the one on Jobs.
+    pub(crate) async fn ended_pods_of(&self, job: &str, run: &RunId) -> Result<Vec<PodView>> {
+        let known = self.pods_of(job, run).await?;
+        if !self.follows() || known.iter().any(PodView::has_ended) {
+            return Ok(known);
+        }
+        self.listed_pods_of(run).await
+    }
+
+    async fn listed_pods_of(&self, run: &RunId) -> Result<Vec<PodView>> {
         let selector =
             format!("{},{}={},{}={}", names::RUNNERS, names::ID, run.workload, names::ATTEMPT, run.attempt);
         let pods = self.api.pods_with(&selector).await;
@@ -164,7 +168,8 @@ impl Shared {
         if self.follows()
             && let Some(status) = self.board.status(&name)
         {
-            return Ok(Some(status));
+            // The name does not tell the kind.
+            return Ok(Some(status).filter(|status| status.run == *run));
         }
         let job: JobObject = match self.api.job(&name).await {
             Ok(job) => job,
@@ -180,45 +185,44 @@ impl Shared {
         Ok(Some(status(&job, &pods)))
     }
 
-    pub(crate) fn keep_unplaced(&self, id: &WorkloadId, message: Message) {
-        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unplaced.messages.contains_key(id) {
-            if unplaced.order.len() >= MOST_UNPLACED {
-                let oldest = unplaced.order.remove(0);
-                unplaced.messages.remove(&oldest);
-                tracing::warn!(workload = %oldest, "The messages of a workload that never got a run are dropped");
-            }
-            unplaced.order.push(id.clone());
+    /// Looks again why a run failed that its Job alone tells of: its pod may say more than the watch has told yet.
+    pub(crate) async fn confirmed(&self, told: RunStatus) -> RunStatus {
+        let Some(verdict) = &told.verdict else { return told };
+        let unexplained = matches!(verdict.reason, Reason::PodDeleted | Reason::BackendFailure);
+        if !unexplained || verdict.evidence.exit_code.is_some() || !self.follows() {
+            return told;
         }
-        unplaced.messages.entry(id.clone()).or_default().push(message);
-    }
-
-    /// The messages of a workload that has no Job yet.
-    pub(crate) fn unplaced(&self, id: &WorkloadId) -> Vec<Message> {
-        let unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        unplaced.messages.get(id).cloned().unwrap_or_default()
+        let name = names::job(&told.run);
+        let Some(job) = self.board.job(&name).filter(JobView::is_finished) else { return told };
+        match self.ended_pods_of(&name, &told.run).await {
+            Ok(pods) if pods.iter().any(PodView::has_ended) => status(&job, &pods),
+            _ => told,
+        }
     }
 
     /// The messages that the first Job of a workload is to hold, under each of its ids.
     pub(crate) fn unplaced_of(&self, workload: &Workload) -> Vec<(WorkloadId, Vec<Message>)> {
         let ids = workload.aliases().chain([workload.id()]);
-        ids.map(|id| (id.clone(), self.unplaced(id))).collect()
+        ids.map(|id| (id.clone(), self.unplaced.of(id))).collect()
     }
 
     /// Forgets the messages that a Job holds now.
     pub(crate) fn placed(&self, messages: &[(WorkloadId, Vec<Message>)]) {
         for (id, messages) in messages {
-            self.forget_unplaced(id, messages.len());
+            self.unplaced.forget(id, messages.len());
         }
     }
 
-    fn forget_unplaced(&self, id: &WorkloadId, count: usize) {
-        let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(messages) = unplaced.messages.get_mut(id) else { return };
-        messages.drain(..count.min(messages.len()));
-        if messages.is_empty() {
-            unplaced.messages.remove(id);
-            unplaced.order.retain(|known| known != id);
+    /// Forgets the messages that nothing but this manager's memory holds, under all ids of a workload.
+    pub(crate) async fn forget_messages(&self, id: &WorkloadId) -> Result<()> {
+        if self.unplaced.is_empty() {
+            return Ok(());
         }
+        let jobs = self.jobs_of(id).await?;
+        let own = jobs.iter().flat_map(|job| job.aliases.iter().chain([&job.run.workload]));
+        for id in own.chain([id]) {
+            self.unplaced.forget(id, usize::MAX);
+        }
+        Ok(())
     }
 }

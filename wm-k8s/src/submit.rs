@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use kube::api::PropagationPolicy;
-use serde::Deserialize as _;
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, Submission};
 
 use crate::{
@@ -24,6 +25,9 @@ const GONE_POLL: Duration = Duration::from_millis(250);
 /// Deletion may take as long as a pod's grace; after this somebody has to look.
 const GONE_TRIES: u32 = 1200;
 
+/// The right to build a Job and send it. The semaphore is never closed, so there is none only after it was given back.
+type Turn<'a> = Option<SemaphorePermit<'a>>;
+
 enum Created {
     Ours(String),
     Taken(Box<JobView>),
@@ -31,6 +35,12 @@ enum Created {
 
 impl Shared {
     pub(crate) async fn submit(&self, request: &RunRequest) -> Result<Submission> {
+        // Of a thousand at once only those whose turn it is take memory for more than their place in the line.
+        let turn = self.turns.acquire().await.ok();
+        Box::pin(self.submit_now(request, turn)).await
+    }
+
+    async fn submit_now(&self, request: &RunRequest, turn: Turn<'_>) -> Result<Submission> {
         if request.held && !self.rights.patch_jobs {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -46,12 +56,12 @@ impl Shared {
         match request.workload.attempt() {
             AttemptRequest::Exactly(attempt) => {
                 run.attempt = attempt;
-                match self.create(request, &run, secrets).await? {
+                match self.create(request, &run, secrets, turn).await? {
                     Created::Ours(uid) => self.finish(request, run, &uid, secrets, false).await,
                     Created::Taken(job) => self.adopt(request, &job, secrets).await,
                 }
             }
-            AttemptRequest::Next => self.submit_next(request, run, secrets).await,
+            AttemptRequest::Next => self.submit_next(request, run, secrets, turn).await,
         }
     }
 
@@ -60,6 +70,7 @@ impl Shared {
         request: &RunRequest,
         mut run: RunId,
         secrets: SecretMode,
+        mut turn: Turn<'_>,
     ) -> Result<Submission> {
         // Earlier attempts may be gone, so the first free name tells nothing: ask for the last.
         let jobs = self.known_jobs_of(&run.workload).await?;
@@ -75,7 +86,7 @@ impl Shared {
             }
         }
         loop {
-            match self.create(request, &run, secrets).await? {
+            match self.create(request, &run, secrets, turn.take()).await? {
                 Created::Ours(uid) => return self.finish(request, run, &uid, secrets, false).await,
                 Created::Taken(job) if self.has_ended(&job).await? => run.attempt = run.attempt.next(),
                 Created::Taken(job) => return self.adopt(request, &job, secrets).await,
@@ -108,7 +119,13 @@ impl Shared {
     }
 
     /// Creates the Job, waiting for a namesake that is being deleted.
-    async fn create(&self, request: &RunRequest, run: &RunId, secrets: SecretMode) -> Result<Created> {
+    async fn create(
+        &self,
+        request: &RunRequest,
+        run: &RunId,
+        secrets: SecretMode,
+        mut turn: Turn<'_>,
+    ) -> Result<Created> {
         let unplaced = self.unplaced_of(&request.workload);
         let mut messages: Vec<_> = unplaced.iter().flat_map(|(_, messages)| messages).cloned().collect();
         messages.sort_by_key(|message| message.time);
@@ -117,8 +134,11 @@ impl Shared {
         let name = names::job(run);
         for _ in 0..GONE_TRIES {
             let (sent, posted) = {
-                // A thousand manifests that wait for a connection would take more memory than all else.
-                let _turn = self.turns.acquire().await;
+                // Given back while this waits, which may take minutes.
+                let _turn = match turn.take() {
+                    Some(turn) => Some(turn),
+                    None => self.turns.acquire().await.ok(),
+                };
                 let manifests = manifest::job(
                     request,
                     run,
@@ -128,12 +148,12 @@ impl Shared {
                     &messages,
                     Some(submitted),
                 )?;
-                let posted = self.api.create_job(&manifests.job).await;
+                let posted = self.api.create_job(&manifests.text).await;
                 (manifests.job, posted)
             };
             match posted {
                 Ok(made) => {
-                    let uid = self.keep(&sent, made, &name).await?;
+                    let uid = self.keep(&sent, &made, &name).await?;
                     self.placed(&unplaced);
                     return Ok(Created::Ours(uid));
                 }
@@ -144,7 +164,7 @@ impl Shared {
                     match self.taken(&name).await? {
                         // The answer to an earlier try was lost: it is this very submission's.
                         Some((job, made)) if job.submitted == Some(submitted) && job.run == *run => {
-                            let uid = self.keep(&sent, made, &name).await?;
+                            let uid = self.keep(&sent, &made, &name).await?;
                             self.placed(&unplaced);
                             return Ok(Created::Ours(uid));
                         }
@@ -165,29 +185,27 @@ impl Shared {
     }
 
     /// Takes a new Job as ours, if the server kept what counts; gives its UID.
-    async fn keep(&self, sent: &Value, made: Value, name: &str) -> Result<String> {
-        let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        self.check_kept(sent, &made, name, &uid).await?;
-        self.remember(made);
+    async fn keep(&self, sent: &Value, made: &[u8], name: &str) -> Result<String> {
+        let unreadable = |error| self.refuse(CallError::Unreadable(error), name);
+        let job: JobObject = serde_json::from_slice(made).map_err(unreadable)?;
+        let uid = job.metadata.uid.clone().unwrap_or_default();
+        let lost = lost::fields(sent, made).map_err(unreadable)?;
+        self.check_kept(&lost, name, &uid).await?;
+        // Who asks before the watch has it must find it.
+        if let Some(job) = JobView::new(&job).filter(|_| self.follows()) {
+            self.board.add_job(job);
+        }
         Ok(uid)
     }
 
-    /// Shows a new Job to those who ask before the watch has it.
-    fn remember(&self, made: Value) {
-        let job = serde_json::from_value::<JobObject>(made).ok();
-        if let Some(job) = job.as_ref().and_then(JobView::new).filter(|_| self.follows()) {
-            self.board.add_job(job);
-        }
-    }
-
     /// The Job that has the name already, read and as it is.
-    async fn taken(&self, name: &str) -> Result<Option<(JobView, Value)>> {
-        let made: Value = match self.api.job(name).await {
+    async fn taken(&self, name: &str) -> Result<Option<(JobView, Bytes)>> {
+        let made = match self.api.job_text(name).await {
             Ok(job) => job,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(self.refuse(error, name)),
         };
-        let job = JobObject::deserialize(&made).ok().as_ref().and_then(JobView::new);
+        let job = serde_json::from_slice::<JobObject>(&made).ok().as_ref().and_then(JobView::new);
         job.map(|job| Some((job, made))).ok_or_else(|| {
             Error::new(
                 ErrorKind::Conflict,
@@ -254,8 +272,7 @@ impl Shared {
     }
 
     /// An old server drops fields that it does not know: said, and refused where the run would mean something else.
-    async fn check_kept(&self, sent: &Value, made: &Value, name: &str, uid: &str) -> Result<()> {
-        let lost = lost::fields(sent, made);
+    async fn check_kept(&self, lost: &[String], name: &str, uid: &str) -> Result<()> {
         if lost.is_empty() {
             return Ok(());
         }

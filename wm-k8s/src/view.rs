@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Deserialize;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde::{Deserialize, Deserializer};
 use wm_core::{RunId, WorkloadId};
 
 use crate::names;
@@ -12,6 +12,7 @@ use crate::names;
 /// A Job as the API gives it, as far as we read it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct JobObject {
+    #[serde(deserialize_with = "metadata")]
     pub(crate) metadata: ObjectMeta,
     #[serde(default)]
     spec: JobSpec,
@@ -58,7 +59,7 @@ struct JobStatus {
 }
 
 /// A condition of a Job or a Pod.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Condition {
     pub(crate) r#type: String,
@@ -69,7 +70,7 @@ pub(crate) struct Condition {
 }
 
 /// A Job of ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact that the API tells")]
 pub(crate) struct JobView {
     pub(crate) name: String,
@@ -140,6 +141,7 @@ impl JobView {
 /// A Pod as the API gives it, as far as we read it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct PodObject {
+    #[serde(deserialize_with = "metadata")]
     pub(crate) metadata: ObjectMeta,
     #[serde(default)]
     spec: PodSpec,
@@ -165,7 +167,7 @@ struct PodStatus {
 }
 
 /// The state of a container.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerStatus {
     pub(crate) name: String,
@@ -173,7 +175,7 @@ pub(crate) struct ContainerStatus {
 }
 
 /// One of the three is there.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerState {
     pub(crate) waiting: Option<Waiting>,
@@ -181,20 +183,20 @@ pub(crate) struct ContainerState {
     pub(crate) terminated: Option<Terminated>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Waiting {
     pub(crate) reason: Option<String>,
     pub(crate) message: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Running {
     pub(crate) started_at: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Terminated {
     pub(crate) exit_code: i32,
@@ -205,7 +207,7 @@ pub(crate) struct Terminated {
 }
 
 /// A Pod of a Job of ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PodView {
     pub(crate) name: String,
     pub(crate) uid: String,
@@ -262,7 +264,11 @@ impl PodView {
                 .conditions
                 .iter()
                 .flatten()
-                .filter(|c| matches!(c.r#type.as_str(), "PodScheduled" | "DisruptionTarget"))
+                .filter(|c| match c.r#type.as_str() {
+                    // Of all pods that have a node it is true, and says nothing.
+                    "PodScheduled" => c.status == "False",
+                    other => other == "DisruptionTarget",
+                })
                 .cloned()
                 .collect(),
             main: main.map(|status| status.state.clone()),
@@ -288,4 +294,33 @@ impl PodView {
     pub(crate) fn condition(&self, r#type: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.r#type == r#type)
     }
+}
+
+/// The metadata that we read. The rest, above all `managedFields`, is often longer than all else in an object.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    creation_timestamp: Option<Timestamp>,
+    deletion_timestamp: Option<Timestamp>,
+}
+
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        labels: read.labels,
+        annotations: read.annotations,
+        creation_timestamp: read.creation_timestamp.map(Time),
+        deletion_timestamp: read.deletion_timestamp.map(Time),
+        ..ObjectMeta::default()
+    })
 }

@@ -1,5 +1,6 @@
 //! With fewer rights the manager does without, and says so.
 
+use futures::StreamExt as _;
 use wm_core::{Attempt, Capabilities, ErrorKind, LogQuery, Phase, Reason, RunFilter, WorkloadManager as _};
 use wm_k8s::{KubernetesSettings, PlainSecrets, RoleScope, role};
 
@@ -72,6 +73,7 @@ async fn capabilities_say_what_the_role_allows() {
         keep_secrets: true,
         cancel: true,
         follow_logs: true,
+        resume_logs: false,
         build_images: false,
     };
     assert_eq!(stage.manager().await.capabilities(), all);
@@ -152,4 +154,28 @@ async fn where_the_watch_is_refused_lists_do() {
     assert_eq!(status.verdict.unwrap().evidence.exit_code, Some(6));
     assert!(stage.wire.count("list", "jobs") > 1);
     assert!(stage.wire.count("get", "jobs") == 0, "{:?}", stage.wire.calls());
+}
+
+#[tokio::test]
+async fn messages_that_no_job_holds_are_in_their_place_by_time_under_every_id() {
+    let stage = Stage::new().await;
+    stage.wire.allow_only(NARROW);
+    let mut gate = stage.gate("gate");
+    let manager = stage.manager().await;
+    let text = format!("echo one; {}; echo two", gate.wait());
+    let run = manager.submit(&request(script("own", &text).alias(id("alias")))).await.unwrap().run;
+    let mut output = manager.logs(&id("own"), &following()).await.unwrap();
+    assert_eq!(output.next().await.unwrap().unwrap().text(), "one");
+    manager.log(&id("alias"), "between").await.unwrap();
+    gate.open(1);
+    verdict(&manager, &run).await;
+    manager.log(&id("own"), "after").await.unwrap();
+    let second = finish(&manager, &request(script("own", "echo three").alias(id("alias")))).await;
+    assert_eq!(second, run_id("own", 2));
+    for workload in ["own", "alias"] {
+        assert_eq!(log(&manager, workload).await, ["one", "between", "two", "after", "three"]);
+    }
+    manager.delete(&id("alias")).await.unwrap();
+    let gone = manager.logs(&id("own"), &LogQuery::default()).await.err().unwrap();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
 }

@@ -15,9 +15,9 @@ use kube::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 use wm_core::{
-    Attempt, Capabilities, ImageRequest, ImageStrategy, LogQuery, LogStream, Phase, ResolvedImage, Result,
-    RunId, RunRequest, RunStatus, StatusStream, Verdict, Workload, WorkloadBuilder, WorkloadId, WorkloadKind,
-    WorkloadManager as _,
+    Attempt, Capabilities, Error, ErrorKind, ImageRequest, ImageStrategy, LogQuery, LogStream, Phase,
+    ResolvedImage, Result, RunId, RunRequest, RunStatus, StatusStream, Verdict, Workload, WorkloadBuilder,
+    WorkloadId, WorkloadKind, WorkloadManager as _,
 };
 use wm_k8s::{Credentials, KubernetesSettings, KubernetesWorkloadManager, connect};
 use wm_local::{Cluster, ClusterOptions};
@@ -151,7 +151,9 @@ impl ImageStrategy for NoImages {
     }
 
     async fn resolve(&self, request: &ImageRequest) -> Result<ResolvedImage> {
-        Ok(ResolvedImage::new(request.snapshot_image.clone().unwrap(), "it is the snapshot's"))
+        let image = request.snapshot_image.clone();
+        let image = image.ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "there is no image"))?;
+        Ok(ResolvedImage::new(image, "it is the snapshot's"))
     }
 }
 

@@ -1,0 +1,45 @@
+/// A mistake that an archive's author makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreFault {
+    LongAppendsLoseALine,
+    BytesAreReplaced,
+    InstanceIsForgotten,
+    OutputsAreNotMerged,
+    RestartsShareAnOutput,
+    IdsArePrefixes,
+
+    AppendsAgain,
+    OrderIsNotChecked,
+    PositionForgetsCount,
+    TakeoverOverwrites,
+    WritersHaveNoFence,
+    DroppedAppendIsLost,
+
+    MessageIsOneLine,
+    MessagesOverwrite,
+    FlushDoesNothing,
+
+    SealForgetsWhy,
+    LastSealWins,
+    SealIsNoEnd,
+    SealClosesTheWorkload,
+
+    TailIsHead,
+    SinceIsExclusive,
+    AttemptIsIgnored,
+    CursorIsATime,
+    BadCursorIsTheStart,
+    FollowEndsWithAnySeal,
+    FollowersHearNoOthers,
+    UnknownIsEmpty,
+
+    AliasesAreForgotten,
+    EarlyMessagesAreForgotten,
+    LastAliasWins,
+    IncludeIsIgnored,
+
+    DeleteUnknownIsNotFound,
+    DeleteKeepsSeals,
+    ExpiresByFirstSeal,
+    DeleteIsIgnored,
+}

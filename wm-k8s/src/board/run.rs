@@ -1,0 +1,62 @@
+//! What is known of one run.
+
+use tokio::sync::watch;
+use wm_core::{Outcome, Reason, RunStatus, Verdict};
+
+use crate::{
+    status::status,
+    view::{JobView, PodView},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) job: Option<JobView>,
+    pub(super) pods: Vec<PodView>,
+    /// The last pod that was deleted: its last state tells why the Job failed.
+    pub(super) lost: Option<PodView>,
+    /// The Job was seen and is gone.
+    pub(super) gone: bool,
+    /// A caller of ours cancelled it.
+    pub(super) cancelled: bool,
+    pub(super) changed: Option<watch::Sender<()>>,
+}
+
+impl Run {
+    pub(super) fn notify(&self) {
+        if let Some(changed) = &self.changed {
+            changed.send_replace(());
+        }
+    }
+
+    pub(super) fn status(&self) -> Option<RunStatus> {
+        let job = self.job.as_ref()?;
+        let pods = if self.pods.is_empty() && job.is_finished() { self.lost.as_slice() } else { &self.pods };
+        let now = status(job, pods);
+        if !self.gone || now.phase.is_terminal() {
+            return Some(now);
+        }
+        let verdict = if self.cancelled || job.cancelled {
+            cancelled()
+        } else {
+            Verdict::new(
+                Outcome::Failed,
+                Reason::JobDeleted,
+                "the Job was deleted before the runner had ended",
+                format!(
+                    "find out who deletes Jobs in the namespace: kubectl -n {} get events --field-selector involvedObject.name={}",
+                    job.namespace, job.name
+                ),
+            )
+        };
+        Some(now.with_verdict(verdict))
+    }
+
+    pub(super) fn is_needless(&self) -> bool {
+        let unwatched = self.changed.as_ref().is_none_or(|changed| changed.receiver_count() == 0);
+        unwatched && self.pods.is_empty() && (self.gone || self.job.is_none())
+    }
+}
+
+pub(crate) fn cancelled() -> Verdict {
+    Verdict::new(Outcome::Cancelled, Reason::Cancelled, "the run was cancelled", "")
+}
