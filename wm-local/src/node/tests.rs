@@ -461,7 +461,7 @@ async fn dropping_kills_every_process() {
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     cluster.run(
         "runs",
-        &format!("exec > {}; trap '' TERM; setsid sleep 600 & echo up; sleep 600", fifo.display()),
+        &format!("exec > {}; trap '' TERM; setsid sh -c 'echo up; sleep 600' & sleep 600", fifo.display()),
     );
     let mut reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
     cluster.pod_that(is_running).await;

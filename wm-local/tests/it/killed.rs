@@ -13,7 +13,7 @@ async fn holder() {
     let served = Served::start().await;
     // Whoever of them lives holds the pipe open.
     let script = format!(
-        "exec > {}; trap '' TERM HUP; setsid sh -c 'sleep 600; :' & (setsid sleep 600 &); echo up; sleep 600",
+        "exec > {}; trap '' TERM HUP; (setsid sh -c '(sleep 600; :) & echo up; sleep 600' &); sleep 600",
         fifo.to_string_lossy()
     );
     served.job("held", &script).await;

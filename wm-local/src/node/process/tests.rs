@@ -123,13 +123,18 @@ async fn closing_kills_running_groups_and_those_to_come() {
 #[tokio::test]
 async fn whatever_it_started_ends_with_it() {
     with_each(async |launcher| {
-        // The pipe is closed once the sleeping processes, which hold it as well, are gone.
+        // The pipe is closed once the sleeping processes, which hold it as well, are gone. The first process ends only
+        // when they have left its group.
         for text in [
             "sleep 600 & echo up",
-            "setsid sleep 600 & echo up",
-            "(setsid sh -c '(sleep 600; :) & sleep 600' &) ; echo up",
+            "mkfifo left; setsid sh -c 'echo up; : > left; exec sleep 600' & : < left",
+            "mkfifo left; (setsid sh -c '(sleep 600; :) & echo up; : > left; sleep 600' &) ; : < left",
         ] {
-            assert_eq!(output(launcher, script(text)).await, ("up\n".to_owned(), 0), "{text}");
+            let directory = tempfile::tempdir().unwrap();
+            let launch = Launch { directory: directory.path().to_owned(), ..script(text) };
+            let printed =
+                tokio::time::timeout(std::time::Duration::from_mins(1), output(launcher, launch)).await;
+            assert_eq!(printed.expect("nobody is left"), ("up\n".to_owned(), 0), "{text}");
         }
     })
     .await;
