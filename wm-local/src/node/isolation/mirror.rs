@@ -31,7 +31,12 @@ pub(super) fn mirror(directory: &Path, scratch: &Path) -> io::Result<()> {
     fs::set_permissions(cover, metadata.permissions())?;
     chown(cover, Some(metadata.uid()), Some(metadata.gid()))?;
     for (name, entry) in entries {
-        entry.restore(&cover.join(name))?;
+        let at = cover.join(name);
+        match entry.restore(&at) {
+            // It was removed meanwhile, as temporary files are.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => remove(&at)?,
+            restored => restored?,
+        }
     }
     if is_root {
         let (old, old_from_inside) = (cover.join(".old"), Path::new("/.old"));
@@ -42,6 +47,10 @@ pub(super) fn mirror(directory: &Path, scratch: &Path) -> io::Result<()> {
         fs::remove_dir(old_from_inside)?;
     }
     Ok(())
+}
+
+fn remove(mount_point: &Path) -> io::Result<()> {
+    if mount_point.is_dir() { fs::remove_dir(mount_point) } else { fs::remove_file(mount_point) }
 }
 
 enum Entry {

@@ -186,7 +186,9 @@ impl Plan {
             }
         }
         for (source, at) in mounts {
-            self.line("mount -c --rbind", &[source.as_os_str(), at.as_os_str()]);
+            let (source, at) = (quoted(source.as_os_str()), quoted(at.as_os_str()));
+            // It may have been removed meanwhile, as temporary files are. Writing to a string can't fail.
+            writeln!(self.script, "mount -c --rbind {source} {at} 2>/dev/null || rm -df {at}").ok();
         }
         Ok(())
     }
