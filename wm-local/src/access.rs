@@ -77,7 +77,7 @@ impl Access {
         let expires_at = grant
             .identity
             .lifetime
-            .map(|lifetime| self.clock.now().checked_add(lifetime).unwrap_or(Timestamp::MAX));
+            .map(|lifetime| self.clock.timestamp().checked_add(lifetime).unwrap_or(Timestamp::MAX));
         let entry = Entry { subject: Arc::new(subject), expires_at };
         self.entries().insert(hash(&grant.token), entry);
     }
@@ -99,7 +99,7 @@ impl Access {
         let subject = {
             let entries = self.entries();
             let entry = entries.get(&hash(&given)).ok_or_else(unauthorized)?;
-            if entry.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            if entry.expires_at.is_some_and(|end| end <= self.clock.timestamp()) {
                 return Err(unauthorized());
             }
             Arc::clone(&entry.subject)
