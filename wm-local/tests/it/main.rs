@@ -3,7 +3,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
-mod answers;
 mod client;
 mod clock;
 mod deletion;
@@ -12,6 +11,9 @@ mod kube_client;
 mod kubectl;
 mod lists;
 mod logs;
+mod many;
+mod refusals;
+mod replay;
 mod security;
 mod updates;
 mod volumes;
