@@ -131,7 +131,7 @@ async fn a_short_timeout_ends_a_runner_that_hangs_and_keeps_its_log() {
     let calls = recorded().remove("variant:timeout_not_enforced").unwrap();
     let call = calls.iter().find(|call| call["method"] == "run").unwrap();
     let server = server().await;
-    let hang = ["sh", "-c", "echo \"$2\"; exec sleep 600", "entrypoint"];
+    let hang = ["sh", "-c", "trap 'exit 143' TERM; echo \"$2\"; while :; do sleep 0.05; done", "entrypoint"];
     let verdict = server.run_to_end(&id(call), runner(call, IMAGE, &hang)).await.unwrap();
     assert_eq!((verdict.outcome, verdict.reason), (Outcome::Failed, Reason::DeadlineExceeded), "{verdict}");
     assert!(verdict.message.contains("2 seconds"), "{verdict}");

@@ -18,6 +18,7 @@ mod review;
 mod route;
 mod selector;
 mod server;
+mod size;
 mod table;
 mod watch;
 

@@ -83,6 +83,13 @@ impl fmt::Debug for State {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Moment(Duration);
 
+impl Moment {
+    /// How long it is since an earlier moment; zero if that is a later one.
+    pub(crate) fn saturating_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 impl Add<Duration> for Moment {
     type Output = Self;
 

@@ -17,7 +17,7 @@ use crate::{
     controller::ControllerOptions,
     faults::{Fault, Faults},
     kubeconfig::kubeconfig,
-    node::{Node, NodeOptions},
+    node::{LogLimits, Node, NodeOptions, NodeSetup},
     store::Store,
 };
 
@@ -51,11 +51,17 @@ pub struct ClusterOptions {
     pub job_backoff: Duration,
     /// The time that the cluster goes by: the system's, unless a test drives it.
     pub clock: Clock,
+    /// After how many bytes a container's log begins another file. As in a real cluster only the last file can be read,
+    /// but who follows a log gets all of it. 10 MiB, a kubelet's default.
+    pub container_log_max_size: u64,
+    /// How many files of a container's log are kept: 5, a kubelet's default.
+    pub container_log_max_files: u32,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
         let controller = ControllerOptions::default();
+        let log = LogLimits::default();
         Self {
             directory: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -69,6 +75,8 @@ impl Default for ClusterOptions {
             job_sync_delay: controller.job_sync_delay,
             job_backoff: controller.job_backoff,
             clock: Clock::system(),
+            container_log_max_size: log.max_size,
+            container_log_max_files: log.max_files,
         }
     }
 }
@@ -136,9 +144,17 @@ impl Cluster {
             add_grant(&store, &access, grant)?;
         }
         let faults = Faults::new(options.seed, clock.clone(), &options.faults);
-        let node =
-            Node::start(store.clone(), directory, clock, controller, options.image_backoff, faults.clone());
-        let node = Arc::new(node);
+        let log_limits = LogLimits {
+            max_size: options.container_log_max_size,
+            max_files: options.container_log_max_files,
+        };
+        let setup = NodeSetup {
+            directory,
+            is_temporary: temporary.is_some(),
+            log_limits,
+            image_backoff: options.image_backoff,
+        };
+        let node = Arc::new(Node::start(store.clone(), setup, clock, controller, faults.clone()));
         let api = Arc::new(Api { store, node: Arc::clone(&node), access, faults });
         let server = Server::start(options.address, Arc::clone(&api))
             .await

@@ -6,11 +6,16 @@ mod command;
 mod container;
 mod directories;
 mod disturbance;
+mod downward;
 mod environment;
 mod eviction;
 mod expansion;
+mod groups;
+mod guard;
 mod halt;
 mod image;
+mod isolation;
+mod launcher;
 mod lifecycle;
 mod log;
 mod logs;
@@ -18,11 +23,16 @@ mod memory;
 mod options;
 mod pod;
 mod process;
+mod program;
 mod pull;
 mod scheduler;
 mod scheduling;
+mod sequence;
 mod status;
+mod strays;
+mod termination;
 mod unsupported;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -38,8 +48,11 @@ use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{NodeOptions, Taint};
-use self::{agent::Agent, directories::Directories, logs::Logs, process::Groups, scheduling::Ledger};
-pub(crate) use self::{base64::decode as decode_base64, log::LogOptions};
+use self::{agent::Agent, directories::Directories, launcher::Launcher, logs::Logs, scheduling::Ledger};
+pub(crate) use self::{
+    base64::decode as decode_base64,
+    log::{LogLimits, LogOptions},
+};
 use crate::{
     clock::Clock,
     controller::{ControllerOptions, Controllers},
@@ -62,14 +75,27 @@ pub(crate) struct Node {
     _controllers: Controllers,
 }
 
+/// Where and how the node keeps what it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodeSetup {
+    /// The files of its pods are kept here.
+    pub(crate) directory: PathBuf,
+    /// Whether the directory goes with this process.
+    pub(crate) is_temporary: bool,
+    pub(crate) log_limits: LogLimits,
+    /// How long it waits after the first failed pull of an image.
+    pub(crate) image_backoff: Duration,
+}
+
 /// What the workers of all pods share.
 pub(crate) struct Shared {
     store: Store,
     recorder: Recorder,
     clock: Clock,
     directories: Directories,
-    groups: Groups,
+    launcher: Launcher,
     logs: Logs,
+    log_limits: LogLimits,
     config_changes: broadcast::Sender<Key>,
     faults: Faults,
     ledger: Arc<Ledger>,
@@ -78,13 +104,12 @@ pub(crate) struct Shared {
 }
 
 impl Node {
-    /// Starts the node and the controllers. The files of its pods are kept below `directory`.
+    /// Starts the node and the controllers.
     pub(crate) fn start(
         store: Store,
-        directory: PathBuf,
+        setup: NodeSetup,
         clock: Clock,
         options: ControllerOptions,
-        image_backoff: Duration,
         faults: Faults,
     ) -> Self {
         process::allow_many_files();
@@ -95,13 +120,14 @@ impl Node {
             store,
             recorder,
             clock,
-            directories: Directories::new(directory),
-            groups: Groups::default(),
+            launcher: Launcher::new(&setup.directory, setup.is_temporary),
+            directories: Directories::new(setup.directory),
             logs: Logs::default(),
+            log_limits: setup.log_limits,
             config_changes: broadcast::Sender::new(CONFIG_CHANGES),
             faults,
             ledger: Arc::default(),
-            image_backoff,
+            image_backoff: setup.image_backoff,
             stopping: stopping.clone(),
         });
         let mut agent = JoinSet::new();
@@ -142,6 +168,6 @@ impl fmt::Debug for Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.shared.groups.close();
+        self.shared.launcher.close();
     }
 }

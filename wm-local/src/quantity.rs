@@ -26,6 +26,12 @@ impl Quantity {
         self.nanos % NANOS == 0
     }
 
+    /// How many times the divisor it is, rounded up; `None` if that is no number.
+    pub(crate) fn in_whole(self, divisor: Self) -> Option<i128> {
+        let whole = self.nanos.checked_div(divisor.nanos)?;
+        Some(whole + i128::from(self.nanos % divisor.nanos > 0))
+    }
+
     fn parts(text: &str) -> Option<Self> {
         let (negative, rest) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),

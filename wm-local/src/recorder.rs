@@ -20,6 +20,9 @@ use crate::{
 /// How long a real API server keeps events by default.
 const LIFETIME: Duration = Duration::from_hours(1);
 
+/// How many events are kept at most: what is told of thousands of Jobs is not to fill the memory.
+const CAPACITY: usize = 4096;
+
 /// Who reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Component {
@@ -178,10 +181,18 @@ impl Recorder {
         event["metadata"] = json!({"name": name});
         // It fails only if the namespace is gone, and then nobody reads it.
         if self.store.create(Kind::Event, namespace, event).is_ok() {
-            self.kept(|kept| {
+            let oldest = self.kept(|kept| {
                 kept.known.insert(identity, Key::new(Kind::Event, namespace, name));
                 kept.by_age.push_back((self.clock.moment(), identity));
+                if kept.by_age.len() <= CAPACITY {
+                    return None;
+                }
+                let (_, oldest) = kept.by_age.pop_front()?;
+                kept.known.remove(&oldest)
             });
+            if let Some(oldest) = oldest {
+                self.store.remove(&oldest);
+            }
             self.shared.grew.notify_one();
         }
     }
@@ -243,6 +254,18 @@ mod tests {
         assert_eq!(counts, [(&json!("no"), &json!(2)), (&json!("never"), &json!(1))]);
         assert_eq!(events[0]["involvedObject"]["resourceVersion"], "7");
         assert_eq!(events[0]["source"], json!({"component": "job-controller"}));
+    }
+
+    #[test]
+    fn the_oldest_events_make_room() {
+        let store = Store::new(Clock::default());
+        let recorder = Recorder::new(store.clone(), Clock::default());
+        for number in 0..CAPACITY + 2 {
+            record(&recorder, &number.to_string());
+        }
+        let events = events(&store);
+        assert_eq!(events.len(), CAPACITY);
+        assert!(events.iter().all(|event| event["message"] != "0" && event["message"] != "1"));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Store {
             return Err(ApiError::already_exists(kind, &key.name, being_deleted));
         }
         let stored = state.put(&key, object);
-        self.publish(state, Change::Added, key, Arc::clone(&stored), None);
+        self.publish(&mut state, Change::Added, key, Arc::clone(&stored), None);
         Ok(stored)
     }
 
@@ -158,12 +158,12 @@ impl Store {
         if deletion::is_over(key.kind, &object) {
             let removed = state.take(key, Some(object));
             if let Some(last) = removed.clone() {
-                self.publish(state, Change::Deleted, key.clone(), last, Some(current));
+                self.publish(&mut state, Change::Deleted, key.clone(), last, Some(current));
             }
             return removed.ok_or_else(|| ApiError::not_found(key.kind, &key.name));
         }
         let stored = state.put(key, object);
-        self.publish(state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
+        self.publish(&mut state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
         Ok(stored)
     }
 
@@ -172,7 +172,7 @@ impl Store {
         let mut state = self.lock();
         let previous = state.find(key).cloned();
         let removed = state.take(key, None)?;
-        self.publish(state, Change::Deleted, key.clone(), Arc::clone(&removed), previous);
+        self.publish(&mut state, Change::Deleted, key.clone(), Arc::clone(&removed), previous);
         Some(removed)
     }
 
@@ -190,8 +190,23 @@ impl Store {
             if options.dry_run {
                 return Ok(Deleted::Removed(current));
             }
+            // A Pod is marked even if it goes at once.
+            let current = match deletion::farewell(key.kind, &current, self.clock().timestamp()) {
+                Some(marked) => {
+                    let marked = state.put(key, marked);
+                    self.publish(
+                        &mut state,
+                        Change::Modified,
+                        key.clone(),
+                        Arc::clone(&marked),
+                        Some(current),
+                    );
+                    marked
+                }
+                None => current,
+            };
             let removed = state.take(key, None).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
-            self.publish(state, Change::Deleted, key.clone(), Arc::clone(&removed), Some(current));
+            self.publish(&mut state, Change::Deleted, key.clone(), Arc::clone(&removed), Some(current));
             return Ok(Deleted::Removed(removed));
         };
         if options.dry_run {
@@ -201,7 +216,7 @@ impl Store {
             return Ok(Deleted::Marked(current));
         }
         let stored = state.put(key, marked);
-        self.publish(state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
+        self.publish(&mut state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
         Ok(Deleted::Marked(stored))
     }
 
@@ -254,7 +269,7 @@ impl Store {
 
     fn publish(
         &self,
-        mut state: MutexGuard<'_, State>,
+        state: &mut State,
         change: Change,
         key: Key,
         object: Arc<Value>,

@@ -82,7 +82,8 @@ fn a_secret_that_is_nowhere_is_named_without_a_value() {
 
 #[test]
 fn a_time_limit_ends_as_with_timeout() {
-    let ended = Machine::new().wm(&["run", "--timeout", "1", "--", "sleep", "600"]);
+    let script = "trap 'exit 143' TERM; while :; do sleep 0.05; done";
+    let ended = Machine::new().wm(&["run", "--timeout", "1", "--", "sh", "-c", script]);
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
     assert!(ended.stderr.contains("time limit"), "{}", ended.stderr);
 }

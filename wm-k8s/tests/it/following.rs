@@ -33,9 +33,14 @@ async fn a_verdict_names_what_ended_the_program() {
     let manager = stage.manager().await;
     let cases = [
         (script("exit", "echo why; exit 7"), Reason::ExitCode, Some(7)),
-        (script("killed", "kill -KILL $$"), Reason::ExitCode, Some(137)),
+        (script("killed", "sh -c 'kill -KILL $$'; exit $?"), Reason::ExitCode, Some(137)),
         (script("absent", "").command(["no-such-program"]), Reason::StartError, Some(128)),
-        (script("late", "exec sleep 600").timeout(Duration::from_secs(1)), Reason::DeadlineExceeded, None),
+        (
+            script("late", "trap 'exit 143' TERM; while :; do sleep 0.05; done")
+                .timeout(Duration::from_secs(1)),
+            Reason::DeadlineExceeded,
+            None,
+        ),
     ];
     for (workload, reason, code) in cases {
         let run = manager.submit(&request(workload)).await.unwrap().run;
@@ -97,14 +102,23 @@ async fn a_retried_run_ends_with_its_last_try() {
 async fn a_job_that_somebody_deletes_ends_as_deleted() {
     let stage = Stage::new().await;
     let gate = stage.gate("gate");
-    let manager = stage.manager().await;
+    let mut settings = wm_k8s::KubernetesSettings::new("default", "default");
+    settings.termination_grace_period_seconds = 1;
+    let manager = stage.manager_with(settings).await.unwrap();
     let run = manager.submit(&request(script("taken", &gate.wait()))).await.unwrap().run;
     let follower = manager.watch(&run).await.unwrap();
     reach(&manager, &run, Phase::Running).await;
     stage.delete("/apis/batch/v1/namespaces/default/jobs/runner-taken-1").await;
     let verdict = states(follower).await.pop().unwrap().verdict.unwrap();
     assert_eq!(verdict.reason, Reason::JobDeleted, "{verdict:?}");
-    let error = manager.status(&run).await.unwrap_err();
+    // The pod tells of the run until its grace is over.
+    let error = loop {
+        match manager.status(&run).await {
+            Ok(status) => assert_eq!(status.verdict.unwrap().reason, Reason::JobDeleted),
+            Err(error) => break error,
+        }
+        tokio::task::yield_now().await;
+    };
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

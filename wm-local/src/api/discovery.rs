@@ -68,12 +68,12 @@ fn group(name: &str) -> Value {
 }
 
 fn resources(group_version: &str, resources: &[Value]) -> Value {
-    json!({
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": resources,
-    })
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    // A real server leaves it out for the core group.
+    if group_version != "v1" {
+        list["apiVersion"] = "v1".into();
+    }
+    list
 }
 
 fn review(name: &str, kind: &str) -> Value {

@@ -14,7 +14,7 @@ use super::{
     parameters::Parameters,
     patch::{self, Patch},
     route::Subresource,
-    table,
+    size, table,
 };
 use crate::{
     error::{ApiError, details},
@@ -63,6 +63,7 @@ pub(super) fn create(
         }
         return Ok(with_warnings(answer(api, StatusCode::CREATED, kind, &Arc::new(object), form), &warnings));
     }
+    size::check(kind, &object, body.len())?;
     let created = api.store.create(kind, namespace, object)?;
     if kind == Kind::Namespace {
         admission::populate_namespace(&api.store, meta(&created, "name"))?;

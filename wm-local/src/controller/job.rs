@@ -212,6 +212,18 @@ impl JobController {
 
     fn create_pod(&self, job: &Value) -> Result<String, ApiError> {
         let namespace = meta(job, "namespace");
+        if let Some(class) = job["spec"]["template"]["spec"]["runtimeClassName"].as_str() {
+            let name = meta(job, "name");
+            let message =
+                format!("pods \"{name}-\" is forbidden: pod rejected: RuntimeClass {class:?} not found");
+            return Err(ApiError::new(403, "Forbidden", message));
+        }
+        if let Some(class) = pod::unknown_priority_class(job) {
+            let name = meta(job, "name");
+            let message =
+                format!("pods \"{name}-\" is forbidden: no PriorityClass with name {class} was found");
+            return Err(ApiError::new(403, "Forbidden", message));
+        }
         let account = pod::service_account(job);
         if self.store.get(&Key::new(Kind::ServiceAccount, namespace, account)).is_none() {
             let message = format!(

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{
     Shared,
     environment::{ConfigError, Environment},
-    process::Launch,
+    launcher::Launch,
+    volumes::mounts,
 };
 use crate::store::{Key, meta};
 
@@ -23,16 +24,21 @@ pub(super) fn launch(
     let lookup = |kind, name: &str| shared.store.get(&Key::new(kind, namespace, name));
     let mut environment = Environment::resolve(pod, container, &lookup)?;
     let home = shared.directories.home(meta(pod, "uid"));
+    let expanded = |field: &str| -> Vec<OsString> {
+        let words = container[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+        words.map(|word| environment.expand(word)).collect()
+    };
+    // A runtime adds these after the kubelet has expanded what it knows.
+    let (mut command, arguments) = (expanded("command").into_iter(), expanded("args"));
+    let mounts = match mounts(pod, container, &shared.directories, &environment) {
+        Ok(mounts) => mounts,
+        Err(message) => return Err(ConfigError::Unsupported(message)),
+    };
     if let Some(path) = std::env::var_os("PATH") {
         environment.set_default("PATH", path);
     }
     environment.set_default("HOME", home.clone());
     environment.set_default("HOSTNAME", meta(pod, "name"));
-    let expanded = |field: &str| -> Vec<OsString> {
-        let words = container[field].as_array().into_iter().flatten().filter_map(Value::as_str);
-        words.map(|word| environment.expand(word)).collect()
-    };
-    let mut command = expanded("command").into_iter();
     let Some(program) = command.next() else {
         let message = "the embedded cluster has no images, so there is no entrypoint to take from one: \
                        give the container a command";
@@ -44,8 +50,9 @@ pub(super) fn launch(
     };
     Ok(Ok(Launch {
         command: program,
-        arguments: command.chain(expanded("args")).collect(),
+        arguments: command.chain(arguments).collect(),
         environment: environment.iter().map(|(name, value)| (name.into(), value.clone())).collect(),
         directory,
+        mounts,
     }))
 }

@@ -3,7 +3,6 @@
 use std::{process::ExitStatus, time::Duration};
 
 use jiff::Timestamp;
-use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::warn;
@@ -15,10 +14,12 @@ use super::{
     environment::ConfigError,
     halt::{Halt, Urgency},
     image::Image,
-    log::{LogHandle, LogWriter, tail},
+    launcher::{Launch, LaunchError},
+    log::{LogHandle, LogWriter},
     memory::Memory,
-    process::{Launch, LaunchError, Process, exit_code},
+    process::{Process, exit_code},
     status::{State, Termination},
+    termination::TerminationMessage,
     unsupported,
 };
 use crate::{
@@ -30,6 +31,9 @@ use crate::{
 /// The first restart comes at once, the others after this time, doubled each time up to the longest.
 const FIRST_RESTART_DELAY: Duration = Duration::from_secs(10);
 const LONGEST_RESTART_DELAY: Duration = Duration::from_mins(5);
+
+/// After a run of this time the delays begin anew.
+const LONG_RUN: Duration = Duration::from_mins(10);
 
 /// What becomes of a container, for the status of its pod.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub(crate) struct Container<'a> {
     pub(crate) spec: &'a Value,
     pub(crate) is_init: bool,
     pub(crate) index: usize,
-    pub(crate) halt: &'a Halt,
+    pub(crate) halt: Halt,
     pub(crate) reports: mpsc::UnboundedSender<(usize, Report)>,
 }
 
@@ -66,7 +70,7 @@ impl Container<'_> {
         if !self.pull(self.text("image")).await {
             return;
         }
-        let mut restarts = 0;
+        let (mut restarts, mut quick_restarts) = (0, 0_u32);
         loop {
             let pulled = format!(
                 "Container image \"{}\" already present on machine and can be accessed by the pod",
@@ -76,24 +80,31 @@ impl Container<'_> {
             let Some(launch) = self.configured().await else { return };
             let container_id = format!("process://{}", Uuid::new_v4().simple());
             let created = Report::Created { image_id: image.id.clone(), container_id: container_id.clone() };
+            let begin = self.shared.clock.moment();
             let termination = self.run_once(launch, restarts, container_id, created).await;
             let is_success = termination.exit_code == 0;
+            if self.shared.clock.moment() >= begin + LONG_RUN {
+                quick_restarts = 0;
+            }
             self.report(Report::Is(State::Terminated(termination)));
             if self.halt.is_asked() || !self.is_restarted(is_success) {
                 return;
             }
-            if let Some(doublings) = restarts.checked_sub(1) {
+            if let Some(doublings) = quick_restarts.checked_sub(1) {
                 let delay = FIRST_RESTART_DELAY.saturating_mul(2_u32.saturating_pow(doublings));
                 if !self.back_off(delay.min(LONGEST_RESTART_DELAY)).await {
                     return;
                 }
             }
-            restarts += 1;
+            (restarts, quick_restarts) = (restarts + 1, quick_restarts + 1);
             self.report(Report::Restarts(restarts));
         }
     }
 
     fn is_restarted(&self, is_success: bool) -> bool {
+        if self.is_init && self.text("restartPolicy") == "Always" {
+            return true;
+        }
         match self.pod["spec"]["restartPolicy"].as_str() {
             Some("Always") => !(self.is_init && is_success),
             Some("OnFailure") => !is_success,
@@ -172,12 +183,17 @@ impl Container<'_> {
             Err(error) => return self.start_error(&format!("log can't be written: {error}"), container_id),
         };
         self.report(created);
-        let launch = match launch {
+        let mut launch = match launch {
             Ok(launch) => launch,
             Err(message) => return self.start_error(&message, container_id),
         };
+        let message = TerminationMessage::new(self.shared, self.pod, self.spec, run);
+        match message.create().await {
+            Ok(mount) => launch.mounts.push(mount),
+            Err(error) => return self.start_error(&error.to_string(), container_id),
+        }
         self.event(Severity::Normal, "Created", "Container created");
-        let process = match Process::start(launch, &self.shared.groups).await {
+        let process = match self.shared.launcher.start(launch).await {
             Ok(process) => Ok(process),
             Err(LaunchError::Exec(message)) => Err(message),
             Err(LaunchError::Start(message)) => return self.start_error(&message, container_id),
@@ -194,7 +210,7 @@ impl Container<'_> {
                 (1, false)
             }
         };
-        let message = self.termination_message(exit_code, handle).await;
+        let message = message.read(exit_code, handle).await;
         Termination {
             exit_code,
             reason: match exit_code {
@@ -215,7 +231,8 @@ impl Container<'_> {
         if let Some(directory) = path.parent() {
             tokio::fs::create_dir_all(directory).await?;
         }
-        let (writer, handle) = LogWriter::create(path, self.shared.clock.clone()).await?;
+        let (writer, handle) =
+            LogWriter::create(path, self.shared.log_limits, self.shared.clock.clone()).await?;
         self.shared.logs.begin(uid, name, handle.clone());
         Ok((writer, handle))
     }
@@ -270,40 +287,26 @@ impl Container<'_> {
                     return Ok((status?, is_out_of_memory || memory.has_lost_a_child()));
                 }
                 () = &mut exhausted, if !is_out_of_memory => {
-                    signaller.send(Signal::KILL);
+                    signaller.kill();
                     is_out_of_memory = true;
                 }
                 Ok(()) = halt.changed() => match *halt.borrow_and_update() {
                     Urgency::None => {}
-                    Urgency::Now => signaller.send(Signal::KILL),
+                    Urgency::Now => signaller.kill(),
                     Urgency::Within(grace) => {
                         if kill_at.is_none() {
                             let message = format!("Stopping container {}", self.text("name"));
                             self.event(Severity::Normal, "Killing", &message);
-                            signaller.send(Signal::TERM);
+                            signaller.terminate();
                         }
                         let latest = self.shared.clock.moment() + grace;
                         kill_at = Some(kill_at.map_or(latest, |at| at.min(latest)));
                     }
                 },
                 () = self.shared.clock.sleep_until_if(kill_at) => {
-                    signaller.send(Signal::KILL);
+                    signaller.kill();
                     kill_at = None;
                 }
-            }
-        }
-    }
-
-    /// The end of the log of a failure, if the container asks for it. There is no file to take a message from.
-    async fn termination_message(&self, exit_code: i32, log: LogHandle) -> String {
-        if exit_code == 0 || self.text("terminationMessagePolicy") != "FallbackToLogsOnError" {
-            return String::new();
-        }
-        match tail(log, 80, 2048).await {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) => {
-                warn!(%error, "Log can't be read back");
-                String::new()
             }
         }
     }

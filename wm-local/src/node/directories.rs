@@ -24,4 +24,14 @@ impl Directories {
     pub(crate) fn log(&self, uid: &str, container: &str, run: u32) -> PathBuf {
         self.pod(uid).join("logs").join(container).join(format!("{run}.log"))
     }
+
+    /// What the pod's containers see of one of its volumes.
+    pub(crate) fn volume(&self, uid: &str, volume: &str) -> PathBuf {
+        self.pod(uid).join("volumes").join(volume)
+    }
+
+    /// What one run of a container wrote as its last message.
+    pub(crate) fn termination_message(&self, uid: &str, container: &str, run: u32) -> PathBuf {
+        self.pod(uid).join("logs").join(container).join(format!("{run}.message"))
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{base64, expansion::expand};
+use super::{base64, downward, expansion::expand};
 use crate::store::Kind;
 
 /// Why a container can't be created yet; `Display` is the kubelet's message.
@@ -60,7 +60,7 @@ impl Environment {
             let name = text(variable, "/name");
             let value = match variable.get("valueFrom") {
                 None | Some(Value::Null) => Some(environment.expand(text(variable, "/value"))),
-                Some(from) => value_from(pod, from, lookup)?,
+                Some(from) => value_from(pod, container, from, lookup)?,
             };
             if let Some(value) = value {
                 environment.variables.insert(name.to_owned(), value);
@@ -112,7 +112,15 @@ impl fmt::Debug for Environment {
     }
 }
 
-fn value_from(pod: &Value, from: &Value, lookup: Lookup<'_>) -> Result<Option<OsString>, ConfigError> {
+fn value_from(
+    pod: &Value,
+    container: &Value,
+    from: &Value,
+    lookup: Lookup<'_>,
+) -> Result<Option<OsString>, ConfigError> {
+    if let Some(reference) = from.get("resourceFieldRef") {
+        return downward::resource(pod, Some(container), reference).map(|value| Some(value.into()));
+    }
     if let Some(path) = from.pointer("/fieldRef/fieldPath").and_then(Value::as_str) {
         return field(pod, path).map(Some);
     }
@@ -144,7 +152,7 @@ fn value_from(pod: &Value, from: &Value, lookup: Lookup<'_>) -> Result<Option<Os
 }
 
 /// A field of the pod, as the downward API names it.
-fn field(pod: &Value, path: &str) -> Result<OsString, ConfigError> {
+pub(super) fn field(pod: &Value, path: &str) -> Result<OsString, ConfigError> {
     let value = match path {
         "metadata.name"
         | "metadata.namespace"

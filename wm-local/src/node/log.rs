@@ -6,7 +6,7 @@ pub(crate) mod writer;
 
 pub(crate) use self::{
     reader::{LogOptions, read, tail},
-    writer::{LogHandle, LogWriter},
+    writer::{LogHandle, LogLimits, LogWriter},
 };
 
 #[cfg(test)]

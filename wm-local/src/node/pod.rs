@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 use tracing::{debug, warn};
 
 use super::{
     NODE_NAME, Shared,
-    container::{Container, Report},
     eviction::Eviction,
     halt::{Halt, Urgency},
-    status::{ContainerRecord, PodRecord, State},
+    sequence::Sequence,
+    status::{ContainerRecord, PodRecord},
+    volumes::{self, Volume, VolumeError},
 };
 use crate::{
     faults::Effect,
@@ -43,7 +43,6 @@ impl PodWorker {
         if let Err(error) = tokio::fs::create_dir_all(&home).await {
             warn!(pod = %self.key, %error, "Directory of the pod can't be made");
         }
-        record.is_set_up = true;
         debug!(pod = %self.key, "Pod is placed");
         self.live(&pod, &mut record, eviction.as_ref()).await;
         record.has_ended = true;
@@ -63,15 +62,14 @@ impl PodWorker {
     fn place(&self) -> Option<(Arc<Value>, PodRecord)> {
         let now = self.shared.clock.timestamp();
         let pod = self.shared.store.get(&self.key)?;
-        let of = |field: &str, reason| -> Vec<ContainerRecord> {
-            let specs = pod["spec"][field].as_array().into_iter().flatten();
-            specs.map(|spec| ContainerRecord::new(spec, reason)).collect()
+        let of = |field: &str, record: &dyn Fn(&Value) -> ContainerRecord| -> Vec<ContainerRecord> {
+            pod["spec"][field].as_array().into_iter().flatten().map(record).collect()
         };
-        let init = of("initContainers", "PodInitializing");
+        let init = of("initContainers", &|spec| ContainerRecord::init(spec, "PodInitializing"));
         let reason = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
         let record = PodRecord {
             init,
-            containers: of("containers", reason),
+            containers: of("containers", &|spec| ContainerRecord::new(spec, reason)),
             start_time: now,
             is_set_up: false,
             has_ended: false,
@@ -145,63 +143,56 @@ impl PodWorker {
     }
 
     async fn run_all(&self, pod: &Value, record: &mut PodRecord) {
-        for index in 0..record.init.len() {
-            self.run_some(pod, record, true, index..index + 1).await;
-            let has_succeeded =
-                matches!(&record.init[index].state, State::Terminated(end) if end.exit_code == 0);
-            if !has_succeeded || self.halt.is_asked() {
-                return;
-            }
-            if index + 1 == record.init.len() {
-                self.write(record);
-            }
+        if self.make_volumes(pod).await {
+            record.is_set_up = true;
+            debug!(pod = %self.key, "Pod is set up");
+            Sequence::new(self, pod, record).run().await;
         }
-        let all = 0..record.containers.len();
-        self.run_some(pod, record, false, all).await;
     }
 
-    /// Runs some containers side by side until all have ended for good.
-    async fn run_some(
-        &self,
-        pod: &Value,
-        record: &mut PodRecord,
-        is_init: bool,
-        which: std::ops::Range<usize>,
-    ) {
-        let specs = &pod["spec"][if is_init { "initContainers" } else { "containers" }];
-        let (reports, mut news) = mpsc::unbounded_channel();
-        let mut running: FuturesUnordered<_> = which
-            .map(|index| {
-                let spec = &specs[index];
-                let (shared, halt, reports) = (&*self.shared, &self.halt, reports.clone());
-                Container { shared, pod, spec, is_init, index, halt, reports }.run()
-            })
-            .collect();
-        drop(reports);
-        let mut changes = self.shared.faults.changes();
+    /// Whether all volumes are there. It waits for the objects that they are made from, or for the pod to stop.
+    async fn make_volumes(&self, pod: &Value) -> bool {
+        if pod["spec"]["volumes"].as_array().is_none_or(Vec::is_empty) {
+            return true;
+        }
+        // Listens before it looks, so that no change is missed.
+        let mut changes = self.shared.config_changes.subscribe();
+        let lookup = |kind, name: &str| self.shared.store.get(&Key::new(kind, &self.key.namespace, name));
         loop {
-            let is_over = tokio::select! {
-                biased;
-                // What could not be told is told when the node is heard again.
-                () = self.shared.faults.changed(&mut changes) => false,
-                Some((index, report)) = news.recv() => {
-                    take(record, is_init, index, report);
-                    false
-                }
-                ended = running.next() => ended.is_none(),
+            if self.halt.is_asked() {
+                return false;
+            }
+            let error = match volumes::resolve(pod, &lookup) {
+                Ok(volumes) => match self.write_volumes(volumes).await {
+                    Ok(()) => return true,
+                    Err(error) => error,
+                },
+                Err(error) => error,
             };
-            while let Ok((index, report)) = news.try_recv() {
-                take(record, is_init, index, report);
+            let (kubelet, reason) = (Component::Kubelet, "FailedMount");
+            self.shared.recorder.record(kubelet, pod, None, Severity::Warning, reason, &error.to_string());
+            loop {
+                tokio::select! {
+                    () = self.halt.asked() => return false,
+                    change = changes.recv() => match change {
+                        Ok(key) if key.namespace == self.key.namespace && error.may_be_mended_by(key.kind, &key.name) => break,
+                        Ok(_) => {}
+                        // Some were missed, and one of them may have been it.
+                        Err(broadcast::error::RecvError::Lagged(_)) => break,
+                        Err(broadcast::error::RecvError::Closed) => return false,
+                    },
+                }
             }
-            // The last state goes with what follows from it, in one write.
-            if is_over || running.is_empty() {
-                return;
-            }
-            self.write(record);
         }
     }
 
-    fn write(&self, record: &PodRecord) -> Option<Arc<Value>> {
+    async fn write_volumes(&self, volumes: Vec<Volume>) -> Result<(), VolumeError> {
+        let (shared, uid) = (Arc::clone(&self.shared), self.uid.clone());
+        let made = tokio::task::spawn_blocking(move || volumes::make(&volumes, &shared.directories, &uid));
+        made.await.unwrap_or_else(|error| Err(VolumeError::from_panic(&error)))
+    }
+
+    pub(super) fn write(&self, record: &PodRecord) -> Option<Arc<Value>> {
         if self.shared.is_unreachable() {
             return None;
         }
@@ -219,22 +210,6 @@ impl PodWorker {
             Ok(())
         });
         updated.inspect_err(|error| debug!(pod = %self.key, %error, "Pod is gone")).ok()
-    }
-}
-
-fn take(record: &mut PodRecord, is_init: bool, index: usize, report: Report) {
-    let list = if is_init { &mut record.init } else { &mut record.containers };
-    let container = &mut list[index];
-    match report {
-        Report::Created { image_id, container_id } => {
-            (container.image_id, container.container_id) = (image_id, container_id);
-        }
-        Report::Restarts(count) => container.restarts = count,
-        Report::Is(state) => {
-            if let State::Terminated(termination) = std::mem::replace(&mut container.state, state) {
-                container.last = Some(termination);
-            }
-        }
     }
 }
 

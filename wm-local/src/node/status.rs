@@ -42,6 +42,8 @@ pub(crate) struct ContainerRecord {
     pub(crate) state: State,
     pub(crate) last: Option<Termination>,
     pub(crate) restarts: u32,
+    /// Whether it is an init container that stays, until the ordinary ones have ended.
+    pub(crate) is_sidecar: bool,
 }
 
 impl ContainerRecord {
@@ -55,6 +57,7 @@ impl ContainerRecord {
             state: State::waiting(reason),
             last: None,
             restarts: 0,
+            is_sidecar: false,
         }
     }
 
@@ -63,6 +66,20 @@ impl ContainerRecord {
             State::Terminated(termination) => Some(termination.exit_code),
             _ => None,
         }
+    }
+
+    pub(crate) fn init(spec: &Value, reason: &'static str) -> Self {
+        Self { is_sidecar: spec["restartPolicy"] == "Always", ..Self::new(spec, reason) }
+    }
+
+    /// Whether it runs, or has done so.
+    fn has_begun(&self) -> bool {
+        self.is_running() || self.exit_code().is_some() || self.last.is_some()
+    }
+
+    /// Whether an init container lets the others go on.
+    fn is_initialized(&self) -> bool {
+        if self.is_sidecar { self.has_begun() } else { self.exit_code() == Some(0) }
     }
 
     fn is_running(&self) -> bool {
@@ -104,13 +121,12 @@ pub(crate) struct PodRecord {
 impl PodRecord {
     pub(crate) fn phase(&self) -> &'static str {
         if self.has_ended {
-            let all_succeeded =
-                self.init.iter().chain(&self.containers).all(|one| one.exit_code() == Some(0));
+            // How a sidecar ends, once it is told to, does not count.
+            let mut counted = self.init.iter().filter(|one| !one.is_sidecar).chain(&self.containers);
+            let all_succeeded = counted.all(|one| one.exit_code() == Some(0));
             return if all_succeeded && self.cause.is_none() { "Succeeded" } else { "Failed" };
         }
-        let has_begun =
-            |one: &ContainerRecord| one.is_running() || one.exit_code().is_some() || one.last.is_some();
-        if self.containers.iter().any(has_begun) { "Running" } else { "Pending" }
+        if self.containers.iter().any(ContainerRecord::has_begun) { "Running" } else { "Pending" }
     }
 
     /// The status of this pod; conditions that others have set stay, and times change only with what they tell of.
@@ -132,7 +148,9 @@ impl PodRecord {
             status["podIPs"] = json!([{"ip": ADDRESS}]);
         }
         if !self.init.is_empty() {
-            status["initContainerStatuses"] = sorted(&self.init, |one| one.exit_code() == Some(0));
+            status["initContainerStatuses"] = sorted(&self.init, |one| {
+                if one.is_sidecar { one.is_running() } else { one.exit_code() == Some(0) }
+            });
         }
         if let Some((reason, message)) = &self.cause {
             status["reason"] = (*reason).into();
@@ -142,8 +160,10 @@ impl PodRecord {
     }
 
     fn conditions(&self, pod: &Value, phase: &str, now: Timestamp) -> Value {
-        let uninitialized: Vec<_> = names(&self.init, |one| one.exit_code() != Some(0));
-        let unready: Vec<_> = names(&self.containers, |one| !one.is_running());
+        let has_begun = self.containers.iter().any(ContainerRecord::has_begun);
+        let uninitialized = names(&self.init, |one| !has_begun && !one.is_initialized());
+        let mut unready = names(&self.init, |one| one.is_sidecar && !one.is_running());
+        unready.extend(names(&self.containers, |one| !one.is_running()));
         let initialized = match phase {
             "Succeeded" => (true, "PodCompleted", String::new()),
             _ if uninitialized.is_empty() => (true, "", String::new()),
@@ -293,6 +313,27 @@ mod tests {
         pod.containers[1].state = ended(0);
         pod.has_ended = true;
         assert_eq!(pod.render(&json!({}), NOW)["phase"], "Failed");
+    }
+
+    #[test]
+    fn a_sidecar_initializes_by_running_and_its_end_does_not_count() {
+        let proxy = |state| ContainerRecord { is_sidecar: true, ..container("proxy", state) };
+        let mut pod = record(vec![container("main", State::waiting("PodInitializing"))]);
+        pod.init = vec![proxy(State::waiting("PodInitializing"))];
+        let status = pod.render(&json!({}), NOW);
+        let message = |status: &Value, index: usize| status["conditions"][index]["message"].clone();
+        assert_eq!(message(&status, 1), "containers with incomplete status: [proxy]");
+        assert_eq!(message(&status, 2), "containers with unready status: [proxy main]");
+        pod.init = vec![proxy(State::Running { since: NOW })];
+        let status = pod.render(&json!({}), NOW);
+        assert_eq!(condition(&status, "Initialized").0, "True");
+        assert_eq!(message(&status, 2), "containers with unready status: [main]");
+        assert_eq!(status["initContainerStatuses"][0]["ready"], true);
+        assert_eq!(status["phase"], "Pending");
+        pod.init = vec![proxy(ended(137))];
+        pod.containers = vec![container("main", ended(0))];
+        pod.has_ended = true;
+        assert_eq!(pod.render(&json!({}), NOW)["phase"], "Succeeded");
     }
 
     #[test]

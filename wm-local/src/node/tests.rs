@@ -1,5 +1,8 @@
 //! Jobs from their creation to their end, as processes.
 
+mod containers;
+mod volumes;
+
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -26,15 +29,13 @@ impl Cluster {
         let directory = tempfile::tempdir().unwrap();
         let moment = Duration::from_millis(10);
         let options = ControllerOptions { job_sync_delay: moment, job_backoff: moment };
+        let setup = NodeSetup {
+            directory: directory.path().to_owned(),
+            image_backoff: moment,
+            ..NodeSetup::default()
+        };
         let faults = Faults::new(0, Clock::default(), &[]);
-        let node = Node::start(
-            store.clone(),
-            directory.path().to_owned(),
-            Clock::default(),
-            options,
-            moment,
-            faults,
-        );
+        let node = Node::start(store.clone(), setup, Clock::default(), options, faults);
         Self { store, node, directory, events }
     }
 
@@ -216,7 +217,6 @@ async fn a_container_waits_for_its_secret_and_starts_when_it_comes() {
 #[tokio::test]
 async fn what_can_not_be_started_says_why() {
     let mut cluster = Cluster::start();
-    let mount = json!({"command": ["true"], "volumeMounts": [{"name": "data", "mountPath": "/data"}]});
     for (container, text) in [
         (
             json!({"command": ["no-such-program"]}),
@@ -237,7 +237,9 @@ async fn what_can_not_be_started_says_why() {
         cluster.store.remove(&Key::new(Kind::Job, "default", "refused"));
         cluster.removed(Kind::Pod).await;
     }
-    cluster.create_job("mounts", &json!({}), &mount);
+    let claim = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]);
+    let mount = json!({"command": ["true"], "volumeMounts": [{"name": "data", "mountPath": "/data"}]});
+    cluster.create_job("mounts", &json!({"pod.volumes": claim}), &mount);
     let pod = cluster.pod_that(|pod| state(pod)["waiting"]["reason"] == "CreateContainerConfigError").await;
     assert!(state(&pod)["waiting"]["message"].as_str().unwrap().contains("can't mount volume \"data\""));
 }
@@ -358,10 +360,12 @@ async fn a_process_that_ignores_the_request_is_killed_after_the_grace_period() {
 async fn a_pod_past_its_deadline_fails_and_keeps_its_log() {
     let mut cluster = Cluster::start();
     let container = json!({"command": ["sh", "-c", "echo up; sleep 600"]});
-    cluster.create_job("late", &json!({"pod.activeDeadlineSeconds": 1}), &container);
+    let spec = json!({"pod.activeDeadlineSeconds": 1, "pod.terminationGracePeriodSeconds": 1});
+    cluster.create_job("late", &spec, &container);
     let pod = cluster.pod_that(|pod| pod["status"]["phase"] == "Failed").await;
     assert_eq!(pod["status"]["reason"], "DeadlineExceeded");
-    assert_eq!(state(&pod)["terminated"]["exitCode"], 143);
+    // The first process of a container is not ended by a request that it has no handler for.
+    assert_eq!(state(&pod)["terminated"]["exitCode"], 137);
     let job = cluster.finished_job().await;
     assert_eq!(condition(&job, "Failed").unwrap()["reason"], "BackoffLimitExceeded");
     assert_eq!(cluster.log(&pod, LogOptions::default()).await, "up\n");
@@ -371,7 +375,8 @@ async fn a_pod_past_its_deadline_fails_and_keeps_its_log() {
 async fn a_job_past_its_deadline_loses_its_pod() {
     let mut cluster = Cluster::start();
     let container = json!({"command": ["sleep", "600"]});
-    cluster.create_job("late", &json!({"activeDeadlineSeconds": 1}), &container);
+    let spec = json!({"activeDeadlineSeconds": 1, "pod.terminationGracePeriodSeconds": 1});
+    cluster.create_job("late", &spec, &container);
     let job = cluster.finished_job().await;
     let failed = condition(&job, "Failed").unwrap();
     assert_eq!(failed["reason"], "DeadlineExceeded");
@@ -385,7 +390,8 @@ async fn a_job_past_its_deadline_loses_its_pod() {
 async fn a_suspended_job_stops_its_pod_and_a_resumed_one_starts_another() {
     let mut cluster = Cluster::start();
     let container = json!({"command": ["sleep", "600"]});
-    cluster.create_job("pausing", &json!({"suspend": true}), &container);
+    let spec = json!({"suspend": true, "pod.terminationGracePeriodSeconds": 1});
+    cluster.create_job("pausing", &spec, &container);
     let job = cluster.job_that(|job| condition(job, "Suspended").is_some()).await;
     assert_eq!(job["status"].get("startTime"), None);
     let key = Key::new(Kind::Job, "default", "pausing");
@@ -444,9 +450,10 @@ async fn a_finished_job_goes_when_its_time_is_over() {
 #[tokio::test]
 async fn shutting_down_ends_every_process() {
     let mut cluster = Cluster::start();
-    cluster.run("runs", "sleep 600");
+    cluster.run("runs", "trap 'exit 143' TERM; echo up; while :; do sleep 0.01; done");
     let pod = cluster.pod_that(is_running).await;
     let mut log = cluster.node.logs(meta(&pod, "uid"), "main", false, FOLLOW);
+    assert_eq!(log.next().await.unwrap().unwrap(), "up\n", "it has its handler");
     cluster.node.shutdown().await;
     assert!(log.next().await.is_none());
     let pod = cluster.store.get(&Key::new(Kind::Pod, "default", meta(&pod, "name"))).unwrap();
@@ -456,18 +463,20 @@ async fn shutting_down_ends_every_process() {
 #[tokio::test]
 async fn dropping_kills_every_process() {
     let mut cluster = Cluster::start();
-    let pidfile = cluster.directory.path().join("pid");
-    cluster.run("runs", &format!("trap '' TERM; echo $$$$ > {}; echo up; sleep 600", pidfile.display()));
-    let pod = cluster.pod_that(is_running).await;
-    let mut log = cluster.node.logs(meta(&pod, "uid"), "main", false, FOLLOW);
-    log.next().await.unwrap().unwrap();
+    let fifo = cluster.directory.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    cluster.run(
+        "runs",
+        &format!("exec > {}; trap '' TERM; setsid sh -c 'echo up; sleep 600' & sleep 600", fifo.display()),
+    );
+    let mut reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
+    cluster.pod_that(is_running).await;
+    let mut up = [0; 3];
+    tokio::io::AsyncReadExt::read_exact(&mut reader, &mut up).await.unwrap();
     drop(cluster.node);
-    let pid = std::fs::read_to_string(pidfile).unwrap().trim().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    // Only this process's own child can be waited for; it is one until it is reaped.
-    let reaped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-    let was_killed = reaped.is_ok_and(|status| status.is_some_and(|(_, status)| status.signaled()));
-    assert!(was_killed || rustix::process::test_kill_process(pid).is_err());
+    // It ends when nobody is left who could write.
+    let rest = tokio::io::AsyncReadExt::read(&mut reader, &mut up);
+    assert_eq!(tokio::time::timeout(Duration::from_mins(1), rest).await.unwrap().unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,6 +88,22 @@ pub(super) fn mark(kind: Kind, current: &Value, options: &DeleteOptions, now: Ti
     Some(object)
 }
 
+/// A Pod's last state before it goes, unless it has been told that it goes now.
+pub(super) fn farewell(kind: Kind, current: &Value, now: Timestamp) -> Option<Value> {
+    let metadata = &current["metadata"];
+    let is_deleting = metadata["deletionTimestamp"].is_string();
+    if kind != Kind::Pod || is_deleting && metadata["deletionGracePeriodSeconds"] == 0 {
+        return None;
+    }
+    let mut object = current.clone();
+    if !is_deleting {
+        object["metadata"]["deletionTimestamp"] = timestamp::seconds(now).into();
+        metadata::count_generation(&mut object);
+    }
+    object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+    Some(object)
+}
+
 /// Seconds that the object is given to end by itself: only Pods that may run are given any.
 fn grace_period(kind: Kind, current: &Value, options: &DeleteOptions) -> u64 {
     if kind != Kind::Pod {

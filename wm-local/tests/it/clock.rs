@@ -60,8 +60,12 @@ async fn a_deadline_fails_the_job_and_deletes_the_running_pod() {
     served.cluster.clock().advance(Duration::from_secs(3599)).await;
     assert_eq!(pods(&served).await.len(), 1);
     served.cluster.clock().advance(Duration::from_secs(1)).await;
-    let failed = served.until_condition("endless", "Failed").await;
-    assert!(has_condition(&failed, "FailureTarget"));
+    let failing = served.until_condition("endless", "FailureTarget").await;
+    assert!(!has_condition(&failing, "Failed"), "it waits for its pod");
+    // A process without a handler does not heed its signal: it is killed after its grace of a second.
+    served.until(PODS, "", |pod| pod["metadata"]["deletionTimestamp"].is_string()).await;
+    served.cluster.clock().advance(Duration::from_secs(1)).await;
+    served.until_condition("endless", "Failed").await;
     assert_eq!(pods(&served).await, [] as [Value; 0]);
 }
 

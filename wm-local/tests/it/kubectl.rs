@@ -130,3 +130,51 @@ async fn typed_commands_work() {
     assert!(kubectl.ok("get namespaces,serviceaccounts,nodes -A").await.contains("team"));
     kubectl.served.cluster.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_dry_run_makes_nothing_and_a_patch_changes_what_is_there() {
+    let Some(kubectl) = Kubectl::start().await else { return };
+    let dry = kubectl.run(&["create", "-f", "-", "--dry-run=server"], MANIFEST).await;
+    assert_eq!(dry, "job.batch/hello created (server dry run)\n");
+    assert_eq!(kubectl.ok("get jobs -o name").await, "");
+    kubectl.run(&["create", "-f", "-"], MANIFEST).await;
+    let patched = kubectl.ok(r#"patch job hello -p {"spec":{"ttlSecondsAfterFinished":600}}"#).await;
+    assert_eq!(patched, "job.batch/hello patched\n");
+    kubectl.ok("label job hello team=a").await;
+    let yaml = kubectl.ok("get job hello -o yaml").await;
+    assert!(yaml.contains("ttlSecondsAfterFinished: 600") && yaml.contains("team: a"), "{yaml}");
+    let job: serde_json::Value = serde_json::from_str(&kubectl.ok("get job hello -o json").await).unwrap();
+    assert_eq!(job["spec"]["ttlSecondsAfterFinished"], 600);
+    let followed = kubectl.ok("logs job/hello -f --timestamps --pod-running-timeout=60s").await;
+    assert_eq!(followed.lines().filter(|line| line.contains("Z one") || line.contains("Z two")).count(), 2);
+    kubectl.served.cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_cascade_leaves_what_it_should() {
+    let Some(kubectl) = Kubectl::start().await else { return };
+    for (cascade, pods_left) in [("background", false), ("foreground", false), ("orphan", true)] {
+        kubectl.run(&["create", "-f", "-"], MANIFEST).await;
+        kubectl.ok("wait --for=condition=complete job/hello --timeout=60s").await;
+        kubectl.ok(&format!("delete job hello --cascade={cascade}")).await;
+        assert_eq!(kubectl.ok("get jobs -o name").await, "");
+        if !pods_left {
+            kubectl.ok("wait --for=delete pods -l job-name=hello --timeout=60s").await;
+        }
+        let pods = kubectl.ok("get pods -l job-name=hello -o name").await;
+        assert_eq!(pods.starts_with("pod/"), pods_left, "{cascade}: {pods}");
+    }
+    kubectl.served.cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn server_side_apply_is_refused_in_words() {
+    let Some(kubectl) = Kubectl::start().await else { return };
+    let mut child = kubectl.spawn(&["apply", "--server-side", "-f", "-"]);
+    child.stdin.take().unwrap().write_all(MANIFEST.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(error.contains("the embedded cluster does not support server-side apply"), "{error}");
+    kubectl.served.cluster.shutdown().await;
+}

@@ -1,7 +1,9 @@
 //! The log of a Pod through the API.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
+use wm_local::ClusterOptions;
 
 use crate::client::{JOBS, PODS, Served, job};
 
@@ -59,4 +61,29 @@ async fn a_container_that_waits_has_no_log_yet() {
         format!("container \"main\" in pod \"{pod}\" is waiting to start: CreateContainerConfigError");
     assert_eq!(log.json()["message"], json!(expected));
     served.cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_first_lines_are_only_with_who_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = ClusterOptions::default();
+    options.directory = Some(directory.path().to_owned());
+    options.container_log_max_size = 50_000;
+    let served = Served::start_with(options).await;
+    let script = "mkfifo go; echo begin; read -r line < go; seq -f 'line %.0f' 3000";
+    served.job("much", script).await;
+    let is_running =
+        |pod: &serde_json::Value| pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
+    let pod = served.until(PODS, "labelSelector=job-name%3Dmuch", is_running).await;
+    let path = format!("{PODS}/{}/log", pod["metadata"]["name"].as_str().unwrap());
+    let request = served.request(Method::GET, &format!("{path}?follow=true"));
+    let mut body = served.open(request.body(Full::default()).unwrap()).await.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "begin\n");
+    let home = directory.path().join("pods").join(pod["metadata"]["uid"].as_str().unwrap()).join("home");
+    tokio::fs::write(home.join("go"), "go\n").await.unwrap();
+    let followed = body.collect().await.unwrap().to_bytes();
+    assert!(followed.ends_with(b"line 3000\n"));
+    let read = served.get(&path).await.text;
+    assert!(!read.contains("begin") && read.ends_with("line 3000\n"), "{read}");
 }

@@ -50,6 +50,13 @@ pub(super) fn service_account(job: &Value) -> &str {
     }
 }
 
+/// The priority class that a Job's pods ask for, if there is none of that name: no cluster is without these two.
+pub(super) fn unknown_priority_class(job: &Value) -> Option<&str> {
+    let class = job["spec"]["template"]["spec"]["priorityClassName"].as_str()?;
+    let is_known = matches!(class, "" | "system-cluster-critical" | "system-node-critical");
+    (!is_known).then_some(class)
+}
+
 /// What admission sets where the template leaves it open. No token is mounted: there is nothing to mount it in.
 fn admit(spec: &mut Map<String, Value>) {
     let account = match spec.get("serviceAccountName") {

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     frame::{Piece, stamp},
-    writer::LogHandle,
+    writer::{LogHandle, Progress},
 };
 
 /// How much of a file is held at once.
@@ -66,6 +66,8 @@ pub(crate) async fn tail(handle: LogHandle, lines: u64, bytes: usize) -> io::Res
 struct Reader {
     handle: LogHandle,
     file: File,
+    /// Which one it is.
+    number: u32,
     /// Where the next read begins.
     position: u64,
     /// What has been read and is not yet a whole line of the file.
@@ -82,8 +84,8 @@ struct Reader {
 
 impl Reader {
     async fn open(handle: LogHandle, options: LogOptions, now: Timestamp) -> io::Result<Self> {
-        let mut file = File::open(&handle.path).await?;
-        let end = handle.progress.borrow().length;
+        let (mut file, progress) = last_file(&handle).await?;
+        let end = progress.length;
         let position = match options.tail_lines {
             Some(lines) => tail_start(&mut file, end, lines).await?,
             None => 0,
@@ -95,6 +97,7 @@ impl Reader {
         Ok(Self {
             handle,
             file,
+            number: progress.file,
             position,
             pending: Vec::new(),
             since: since.and_then(|second| Timestamp::from_second(second).ok()).map(stamp),
@@ -108,7 +111,7 @@ impl Reader {
     /// The next bytes, `None` at the end.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         while self.remaining > 0 {
-            let Some(length) = self.available().await else { return Ok(None) };
+            let Some(length) = self.available().await? else { return Ok(None) };
             let start = self.pending.len();
             self.pending.resize(start + length, 0);
             self.file.read_exact(&mut self.pending[start..]).await?;
@@ -122,16 +125,27 @@ impl Reader {
     }
 
     /// How much may be read now; waits for more if it follows, `None` when there is none to come.
-    async fn available(&mut self) -> Option<usize> {
+    async fn available(&mut self) -> io::Result<Option<usize>> {
         loop {
             let progress = *self.handle.progress.borrow_and_update();
-            let end = if self.options.follow { progress.length } else { self.end };
+            let is_last = progress.file == self.number;
+            let end = match (self.options.follow, is_last) {
+                (false, _) => self.end,
+                (true, true) => progress.length,
+                (true, false) => self.file.metadata().await?.len(),
+            };
             if end > self.position {
-                return Some(usize::try_from(end - self.position).unwrap_or(CHUNK).min(CHUNK));
+                return Ok(Some(usize::try_from(end - self.position).unwrap_or(CHUNK).min(CHUNK)));
             }
-            let is_over = !self.options.follow || progress.is_complete;
-            if is_over || self.handle.progress.changed().await.is_err() {
-                return None;
+            if !self.options.follow {
+                return Ok(None);
+            }
+            if !is_last {
+                // As a kubelet does it: what was in files between the two is lost to a follower that slow.
+                let (file, progress) = last_file(&self.handle).await?;
+                (self.file, self.number, self.position) = (file, progress.file, 0);
+            } else if progress.is_complete || self.handle.progress.changed().await.is_err() {
+                return Ok(None);
             }
         }
     }
@@ -161,6 +175,20 @@ impl Reader {
         }
         self.remaining -= out.len() as u64;
         out
+    }
+}
+
+/// Opens the file that is written now.
+async fn last_file(handle: &LogHandle) -> io::Result<(File, Progress)> {
+    loop {
+        let progress = *handle.progress.borrow();
+        match File::open(handle.path(progress.file)).await {
+            // It has been removed meanwhile, so another one is the last.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && handle.progress.borrow().file != progress.file => {}
+            opened => return Ok((opened?, progress)),
+        }
     }
 }
 

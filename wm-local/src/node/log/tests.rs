@@ -16,7 +16,9 @@ fn receiver(reader: std::io::PipeReader) -> Receiver {
 async fn log_of(stdout: &[u8], stderr: &[u8]) -> (tempfile::TempDir, LogHandle) {
     let directory = tempfile::tempdir().unwrap();
     let (mut writer, handle) =
-        LogWriter::create(directory.path().join("0.log"), Clock::default()).await.unwrap();
+        LogWriter::create(directory.path().join("0.log"), LogLimits::default(), Clock::default())
+            .await
+            .unwrap();
     let (out, mut to_out) = std::io::pipe().unwrap();
     let (err, mut to_err) = std::io::pipe().unwrap();
     let (stdout, stderr) = (stdout.to_vec(), stderr.to_vec());
@@ -96,7 +98,9 @@ async fn stamps_increase_and_a_second_counts_whole() {
 async fn a_follower_gets_lines_as_they_are_written_and_ends_with_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let (mut writer, handle) =
-        LogWriter::create(directory.path().join("0.log"), Clock::default()).await.unwrap();
+        LogWriter::create(directory.path().join("0.log"), LogLimits::default(), Clock::default())
+            .await
+            .unwrap();
     let options = LogOptions { follow: true, ..LogOptions::default() };
     let mut follower = std::pin::pin!(read(handle, options, jiff::Timestamp::now()));
     writer.line("one").await;
@@ -111,7 +115,9 @@ async fn a_follower_gets_lines_as_they_are_written_and_ends_with_the_log() {
 async fn a_pipe_that_is_held_open_does_not_hold_up_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let (mut writer, handle) =
-        LogWriter::create(directory.path().join("0.log"), Clock::default()).await.unwrap();
+        LogWriter::create(directory.path().join("0.log"), LogLimits::default(), Clock::default())
+            .await
+            .unwrap();
     let (out, mut to_out) = std::io::pipe().unwrap();
     let (err, _held) = std::io::pipe().unwrap();
     to_out.write_all(b"last words").unwrap();
@@ -127,4 +133,67 @@ async fn the_tail_is_bounded_in_lines_and_bytes() {
     let last = tail(handle.clone(), 80, 2048).await.unwrap();
     assert!(last.starts_with(b"line 121\n") && last.ends_with(b"line 200\n"));
     assert_eq!(tail(handle, 80, 5).await.unwrap(), b" 200\n");
+}
+
+const SMALL: LogLimits = LogLimits { max_size: 1000, max_files: 2 };
+
+async fn small_log() -> (tempfile::TempDir, LogWriter, LogHandle) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("0.log");
+    let (writer, handle) = LogWriter::create(path, SMALL, Clock::default()).await.unwrap();
+    (directory, writer, handle)
+}
+
+#[tokio::test]
+async fn only_the_last_file_can_be_read_after_a_rotation() {
+    let (directory, mut writer, handle) = small_log().await;
+    for number in 1..=100 {
+        writer.line(&format!("line {number}")).await;
+    }
+    drop(writer);
+    let read = String::from_utf8(text(&handle, LogOptions::default()).await).unwrap();
+    assert!(!read.contains("line 1\n") && read.ends_with("line 99\nline 100\n"), "{read}");
+    let all = LogOptions { tail_lines: Some(1000), ..LogOptions::default() };
+    assert_eq!(text(&handle, all).await, read.as_bytes(), "a tail does not reach further");
+    assert_eq!(tail(handle, 1000, 100_000).await.unwrap(), read.as_bytes());
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(files.iter().all(|file| file.metadata().unwrap().len() <= SMALL.max_size));
+}
+
+#[tokio::test]
+async fn a_follower_goes_through_rotations() {
+    let (_directory, mut writer, handle) = small_log().await;
+    let options = LogOptions { follow: true, ..LogOptions::default() };
+    let mut follower = std::pin::pin!(read(handle, options, jiff::Timestamp::now()));
+    let mut followed = Vec::new();
+    for number in 1..=100 {
+        let line = format!("line {number}\n");
+        writer.line(line.trim_end()).await;
+        while !followed.ends_with(line.as_bytes()) {
+            followed.extend_from_slice(&follower.next().await.unwrap().unwrap());
+        }
+    }
+    drop(writer);
+    assert!(follower.next().await.is_none());
+    assert_eq!(String::from_utf8(followed).unwrap().lines().count(), 100);
+}
+
+#[tokio::test]
+async fn a_follower_that_is_too_slow_loses_the_files_between() {
+    let (_directory, mut writer, handle) = small_log().await;
+    let options = LogOptions { follow: true, ..LogOptions::default() };
+    let mut follower = std::pin::pin!(read(handle, options, jiff::Timestamp::now()));
+    writer.line("line 1").await;
+    let mut followed = follower.next().await.unwrap().unwrap().to_vec();
+    for number in 2..=100 {
+        writer.line(&format!("line {number}")).await;
+    }
+    drop(writer);
+    while let Some(chunk) = follower.next().await {
+        followed.extend_from_slice(&chunk.unwrap());
+    }
+    let followed = String::from_utf8(followed).unwrap();
+    assert!(followed.starts_with("line 1\nline 2\n") && followed.ends_with("line 100\n"), "{followed}");
+    assert!(!followed.contains("line 50\n"), "{followed}");
 }

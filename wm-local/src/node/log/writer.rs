@@ -17,45 +17,74 @@ const BURST: usize = 64 * 1024;
 /// No pipe holds more, so that draining one ends even if a process goes on writing.
 const LARGEST_PIPE: usize = 1024 * 1024;
 
-/// How far a log file has come. The length always is at the end of a line of the file.
+/// When a log begins another file, and how many of its files are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogLimits {
+    pub(crate) max_size: u64,
+    pub(crate) max_files: u32,
+}
+
+impl Default for LogLimits {
+    /// A kubelet's.
+    fn default() -> Self {
+        Self { max_size: 10 * 1024 * 1024, max_files: 5 }
+    }
+}
+
+/// How far the last file of a log has come. The length always is at the end of a line of the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
+    /// How many files came before.
+    pub(super) file: u32,
     pub(super) length: u64,
+    /// How long those were together.
+    past: u64,
     pub(super) is_complete: bool,
 }
 
-/// Names a log file for its readers. They may outlive the writer, and the file.
+/// Names the files of a log for its readers. They may outlive the writer, and the files.
 #[derive(Clone, Debug)]
 pub(crate) struct LogHandle {
-    pub(super) path: Arc<Path>,
+    path: Arc<Path>,
     pub(super) progress: watch::Receiver<Progress>,
 }
 
 impl LogHandle {
-    /// Waits until the log is at least this long; for ever if it never is.
+    /// Waits until the log is at least this long, over all its files; for ever if it never is.
     pub(crate) async fn reaches(mut self, length: u64) {
-        if self.progress.wait_for(|progress| progress.length >= length).await.is_err() {
+        if self.progress.wait_for(|progress| progress.past + progress.length >= length).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
+
+    pub(super) fn path(&self, file: u32) -> PathBuf {
+        numbered(&self.path, file)
+    }
 }
 
-/// The one writer of a log file. Dropping it completes the log: followers end.
+/// The one writer of a log. Dropping it completes the log: followers end.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
+    path: Arc<Path>,
+    limits: LogLimits,
     file: File,
     stamps: Stamps,
-    length: u64,
+    now: Progress,
     progress: watch::Sender<Progress>,
 }
 
 impl LogWriter {
-    pub(crate) async fn create(path: PathBuf, clock: Clock) -> io::Result<(Self, LogHandle)> {
+    pub(crate) async fn create(
+        path: PathBuf,
+        limits: LogLimits,
+        clock: Clock,
+    ) -> io::Result<(Self, LogHandle)> {
         let file = File::create(&path).await?;
+        let path: Arc<Path> = path.into();
         let (progress, receiver) = watch::channel(Progress::default());
         let stamps = Stamps { clock, last: Timestamp::UNIX_EPOCH };
-        let handle = LogHandle { path: path.into(), progress: receiver };
-        Ok((Self { file, stamps, length: 0, progress }, handle))
+        let handle = LogHandle { path: Arc::clone(&path), progress: receiver };
+        Ok((Self { path, limits, file, stamps, now: Progress::default(), progress }, handle))
     }
 
     /// Copies both streams until `ended` resolves, then what is left in the pipes.
@@ -92,18 +121,48 @@ impl LogWriter {
         if out.is_empty() {
             return;
         }
-        let written = match self.file.write_all(out).await {
-            Ok(()) => self.file.flush().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
+        if let Err(error) = self.write(out).await {
             // As on a real node with a full disk: the container runs on, its output is lost.
             warn!(%error, "Log file can't be written");
-            return;
         }
-        self.length += out.len() as u64;
-        self.progress.send_modify(|progress| progress.length = self.length);
     }
+
+    async fn write(&mut self, out: &[u8]) -> io::Result<()> {
+        if self.now.length > 0 && self.now.length + out.len() as u64 > self.limits.max_size {
+            self.rotate().await?;
+        }
+        self.file.write_all(out).await?;
+        self.file.flush().await?;
+        self.now.length += out.len() as u64;
+        self.progress.send_replace(self.now);
+        Ok(())
+    }
+
+    /// Begins another file. Only followers that are in the last one can still read it.
+    async fn rotate(&mut self) -> io::Result<()> {
+        let next = Progress {
+            file: self.now.file + 1,
+            past: self.now.past + self.now.length,
+            ..Progress::default()
+        };
+        self.file = File::create(numbered(&self.path, next.file)).await?;
+        self.now = next;
+        self.progress.send_replace(next);
+        if let Some(oldest) = next.file.checked_sub(self.limits.max_files.max(1)) {
+            tokio::fs::remove_file(numbered(&self.path, oldest)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The first file has the plain name.
+fn numbered(path: &Path, file: u32) -> PathBuf {
+    if file == 0 {
+        return path.to_owned();
+    }
+    let mut path = path.as_os_str().to_owned();
+    path.push(format!(".{file}"));
+    path.into()
 }
 
 impl Drop for LogWriter {

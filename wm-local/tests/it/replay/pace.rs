@@ -1,0 +1,126 @@
+//! Recorded time: the cluster's clock, and the sleeping of its processes, which go by that clock as well.
+
+use std::{
+    collections::HashMap,
+    fs,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wm_local::Clock;
+
+use super::observer::Observer;
+
+const QUANTUM: u64 = 100;
+/// How long, in real time, processes may take to come to rest: to sleep or to end.
+const REST: Duration = Duration::from_secs(2);
+
+pub(super) struct Pace {
+    clock: Clock,
+    directory: TempDir,
+    now: u64,
+    /// When the sleepers in the directory wake.
+    sleepers: HashMap<PathBuf, u64>,
+    /// What was last found busy for too long: it is not waited for again until something changes.
+    given_up: Option<usize>,
+}
+
+impl Pace {
+    pub(super) fn new(clock: Clock) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { clock, directory, now: 0, sleepers: HashMap::new(), given_up: None }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// A script that sleeps by the cluster's clock: it waits for a FIFO that is opened when its time has come.
+    pub(super) fn script(&self, script: &str) -> String {
+        let directory = self.directory.path().display();
+        format!(
+            "sleep() {{ f=$(mktemp -u {directory}/$HOSTNAME,$1,XXXXXXXX); mkfifo $f; cat $f; }}; {}",
+            script.replace("exec sleep", "sleep")
+        )
+    }
+
+    /// Goes on by one quantum or to the next sleeper's end, but not beyond `target`.
+    pub(super) async fn step(&mut self, target: u64, observer: &Observer) {
+        self.settle(observer).await;
+        let wake = self.sleepers.values().copied().min().unwrap_or(u64::MAX);
+        let next = target.min(self.now + QUANTUM).min(wake.max(self.now));
+        self.clock.advance(Duration::from_millis(next - self.now)).await;
+        self.now = next;
+        let due: Vec<PathBuf> =
+            self.sleepers.iter().filter(|(_, end)| **end <= next).map(|(path, _)| path.clone()).collect();
+        for path in due {
+            self.sleepers.remove(&path);
+            wake_up(&path).await;
+        }
+        self.settle(observer).await;
+    }
+
+    /// Waits until all processes sleep or have ended.
+    pub(super) async fn settle(&mut self, observer: &Observer) {
+        let begin = Instant::now();
+        let mut at_rest = 0;
+        while at_rest < 3 && begin.elapsed() < REST && self.given_up != Some(observer.count()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.register();
+            at_rest = if self.is_busy(observer) { 0 } else { at_rest + 1 };
+        }
+        if begin.elapsed() >= REST {
+            self.given_up = Some(observer.count());
+        }
+    }
+
+    fn register(&mut self) {
+        for entry in fs::read_dir(self.directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let seconds: f64 = part(&path, 1).parse().unwrap();
+            let end = self.now + u64::try_from(Duration::from_secs_f64(seconds).as_millis()).unwrap();
+            self.sleepers.entry(path).or_insert(end);
+        }
+    }
+
+    fn is_busy(&self, observer: &Observer) -> bool {
+        let mut sleeping: HashMap<&str, usize> = HashMap::new();
+        for path in self.sleepers.keys() {
+            *sleeping.entry(part(path, 0)).or_default() += 1;
+        }
+        let is_busy = |pod: &Value| {
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            let states: Vec<&Value> = ["initContainerStatuses", "containerStatuses"]
+                .into_iter()
+                .flat_map(|field| pod["status"][field].as_array().into_iter().flatten())
+                .map(|status| &status["state"])
+                .collect();
+            let running = states.iter().filter(|state| state["running"].is_object()).count();
+            let starts = states.is_empty()
+                || running == 0
+                    && states.iter().any(|state| state["waiting"]["reason"] == "ContainerCreating");
+            let is_open = matches!(pod["status"]["phase"].as_str(), Some("Pending" | "Running"));
+            is_open && (starts || running > sleeping.get(name).copied().unwrap_or_default())
+        };
+        observer.pods().iter().any(is_busy)
+    }
+}
+
+fn part(path: &Path, index: usize) -> &str {
+    path.file_name().unwrap().to_str().unwrap().split(',').nth(index).unwrap()
+}
+
+/// Opens a FIFO, which ends the reading of its sleeper. One that has been killed meanwhile leaves it behind.
+async fn wake_up(path: &Path) {
+    const NONBLOCK: i32 = 0o4000;
+    for _ in 0..20 {
+        if fs::OpenOptions::new().write(true).custom_flags(NONBLOCK).open(path).is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    fs::remove_file(path).ok();
+}
