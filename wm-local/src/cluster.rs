@@ -43,7 +43,8 @@ pub struct ClusterOptions {
     pub image_backoff: Duration,
     /// Faults that are active from the start.
     pub faults: Vec<Fault>,
-    /// From this it follows which requests and pods a fault hits. Generated names and uids do not follow from it yet.
+    /// From this it follows which requests and pods a fault hits, and what generated names and uids are. Another one
+    /// for each cluster by default.
     pub seed: u64,
     /// How long changes of a Job's pods are gathered before the Job's status follows: 1 s in a real cluster.
     pub job_sync_delay: Duration,
@@ -134,7 +135,7 @@ impl Cluster {
         }
         let (directory, temporary) = directory(options.directory).await?;
         let clock = options.clock;
-        let store = Store::new(clock.clone());
+        let store = Store::new(clock.clone(), options.seed);
         populate(&store, &options.node, &options.namespaces, &options.service_accounts)
             .map_err(|error| StartError::InvalidName(error.message))?;
         let controller =

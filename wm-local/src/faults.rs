@@ -5,7 +5,6 @@
 //! matching requests or pods is hit follows from the cluster's seed alone.
 
 mod catalog;
-mod chance;
 mod duration;
 mod effect;
 mod fault;

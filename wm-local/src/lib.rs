@@ -52,6 +52,7 @@
 
 mod access;
 mod api;
+mod chance;
 mod clock;
 mod cluster;
 mod controller;

@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_repeated_event_counts_up() {
-        let store = Store::new(Clock::system());
+        let store = Store::new(Clock::system(), 0);
         let recorder = Recorder::new(store.clone(), Clock::default());
         record(&recorder, "no");
         record(&recorder, "no");
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_oldest_events_make_room() {
-        let store = Store::new(Clock::default());
+        let store = Store::new(Clock::default(), 0);
         let recorder = Recorder::new(store.clone(), Clock::default());
         for number in 0..CAPACITY + 2 {
             record(&recorder, &number.to_string());
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_deleted_event_is_told_anew() {
-        let store = Store::new(Clock::system());
+        let store = Store::new(Clock::system(), 0);
         let recorder = Recorder::new(store.clone(), Clock::default());
         record(&recorder, "no");
         store.remove(&Key::new(Kind::Event, "default", meta(&events(&store)[0], "name")));
@@ -280,7 +280,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_go_after_an_hour() {
-        let store = Store::new(Clock::system());
+        let store = Store::new(Clock::system(), 0);
         let mut changes = store.subscribe();
         let recorder = Recorder::new(store.clone(), Clock::following_tokio());
         record(&recorder, "no");

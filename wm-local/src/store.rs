@@ -3,7 +3,9 @@
 //! Every change has one version and makes one event, so versions are consecutive: the history is indexed by them.
 
 mod deletion;
+mod document;
 mod history;
+mod identities;
 mod metadata;
 
 use std::{
@@ -14,12 +16,12 @@ use std::{
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-use self::history::History;
 pub(crate) use self::{
     deletion::{DeleteOptions, Deleted, Propagation},
     history::{Change, Expired, StoreEvent},
-    metadata::{identify, meta},
+    metadata::meta,
 };
+use self::{document::Document, history::History, identities::Identities};
 use crate::clock::Clock;
 pub(crate) use crate::{
     error::ApiError,
@@ -37,6 +39,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    identities: Identities,
     state: Mutex<State>,
     /// The version of the last event. Watches wait for it.
     version: watch::Sender<u64>,
@@ -45,7 +48,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     version: u64,
-    objects: HashMap<Kind, BTreeMap<(String, String), Arc<Value>>>,
+    objects: HashMap<Kind, BTreeMap<(String, String), Arc<Document>>>,
     by_uid: HashMap<String, Key>,
     /// Dependents by the uid of their owner. An owner need not exist.
     by_owner: HashMap<String, BTreeSet<Key>>,
@@ -67,9 +70,10 @@ impl Subscription {
 }
 
 impl Store {
-    pub(crate) fn new(clock: Clock) -> Self {
-        let state = Mutex::new(State::default());
-        Self { shared: Arc::new(Shared { clock, state, version: watch::Sender::new(0) }) }
+    /// An empty store. The names and uids that it makes up follow from the seed.
+    pub(crate) fn new(clock: Clock, seed: u64) -> Self {
+        let (identities, state) = (Identities::new(seed), Mutex::new(State::default()));
+        Self { shared: Arc::new(Shared { clock, identities, state, version: watch::Sender::new(0) }) }
     }
 
     /// The time by which objects are stamped.
@@ -77,14 +81,19 @@ impl Store {
         &self.shared.clock
     }
 
-    /// Stores a new object. Sets what [`identify`] sets and the resource version; a uid that is there stays.
+    /// Sets kind, name (if it is to be generated), namespace, uid, creation time and generation where they are missing.
+    pub(crate) fn identify(&self, kind: Kind, namespace: &str, object: &mut Value) {
+        metadata::identify(kind, namespace, object, &self.shared.identities, self.clock());
+    }
+
+    /// Stores a new object. Sets what [`Store::identify`] sets and the resource version; a uid that is there stays.
     pub(crate) fn create(
         &self,
         kind: Kind,
         namespace: &str,
         mut object: Value,
     ) -> Result<Arc<Value>, ApiError> {
-        identify(kind, namespace, &mut object, self.clock());
+        self.identify(kind, namespace, &mut object);
         let name = meta(&object, "name").to_owned();
         if name.is_empty() {
             return Err(ApiError::internal("an object without a name was to be stored"));
@@ -92,16 +101,15 @@ impl Store {
         let key = Key::new(kind, namespace, name);
         let mut state = self.lock();
         if let Some(existing) = state.find(&key) {
-            let being_deleted = !meta(existing, "deletionTimestamp").is_empty();
+            let being_deleted = !meta(&existing, "deletionTimestamp").is_empty();
             return Err(ApiError::already_exists(kind, &key.name, being_deleted));
         }
-        let stored = state.put(&key, object);
-        self.publish(&mut state, Change::Added, key, Arc::clone(&stored), None);
-        Ok(stored)
+        let version = state.put(&key, object);
+        Ok(self.publish(&mut state, Change::Added, key, version))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Value>> {
-        self.lock().find(key).cloned()
+        self.lock().find(key)
     }
 
     /// Objects in the order of namespace and name, with the version that the list shows.
@@ -109,11 +117,11 @@ impl Store {
         let state = self.lock();
         let Some(objects) = state.objects.get(&kind) else { return (Vec::new(), state.version) };
         let found = match namespace {
-            None => objects.values().cloned().collect(),
+            None => objects.values().map(|object| object.value()).collect(),
             Some(namespace) => objects
                 .range((namespace.to_owned(), String::new())..)
                 .take_while(|((in_namespace, _), _)| in_namespace == namespace)
-                .map(|(_, object)| Arc::clone(object))
+                .map(|(_, object)| object.value())
                 .collect(),
         };
         (found, state.version)
@@ -123,14 +131,14 @@ impl Store {
     pub(crate) fn get_by_uid(&self, uid: &str) -> Option<(Key, Arc<Value>)> {
         let state = self.lock();
         let key = state.by_uid.get(uid)?;
-        Some((key.clone(), Arc::clone(state.find(key)?)))
+        Some((key.clone(), state.find(key)?))
     }
 
     /// The objects with an ownerReference to this uid.
     pub(crate) fn dependents(&self, owner_uid: &str) -> Vec<(Key, Arc<Value>)> {
         let state = self.lock();
         let keys = state.by_owner.get(owner_uid).into_iter().flatten();
-        keys.filter_map(|key| Some((key.clone(), Arc::clone(state.find(key)?)))).collect()
+        keys.filter_map(|key| Some((key.clone(), state.find(key)?))).collect()
     }
 
     /// Changes an object in one step; nothing is stored and no event made if the change leaves it as it was.
@@ -143,7 +151,7 @@ impl Store {
         change: impl FnOnce(&mut Value) -> Result<(), ApiError>,
     ) -> Result<Arc<Value>, ApiError> {
         let mut state = self.lock();
-        let Some(current) = state.find(key).cloned() else {
+        let Some(current) = state.find(key) else {
             return Err(ApiError::not_found(key.kind, &key.name));
         };
         let mut object = (*current).clone();
@@ -156,24 +164,19 @@ impl Store {
             metadata::count_generation(&mut object);
         }
         if deletion::is_over(key.kind, &object) {
-            let removed = state.take(key, Some(object));
-            if let Some(last) = removed.clone() {
-                self.publish(&mut state, Change::Deleted, key.clone(), last, Some(current));
-            }
-            return removed.ok_or_else(|| ApiError::not_found(key.kind, &key.name));
+            let last =
+                state.take(key, Some(object)).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
+            return Ok(self.publish(&mut state, Change::Deleted, key.clone(), last));
         }
-        let stored = state.put(key, object);
-        self.publish(&mut state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
-        Ok(stored)
+        let version = state.put(key, object);
+        Ok(self.publish(&mut state, Change::Modified, key.clone(), version))
     }
 
     /// Removes an object for good, whatever its finalizers.
     pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Value>> {
         let mut state = self.lock();
-        let previous = state.find(key).cloned();
-        let removed = state.take(key, None)?;
-        self.publish(&mut state, Change::Deleted, key.clone(), Arc::clone(&removed), previous);
-        Some(removed)
+        let last = state.take(key, None)?;
+        Some(self.publish(&mut state, Change::Deleted, key.clone(), last))
     }
 
     /// Deletes as the API does: preconditions, grace period and finalizers decide whether it goes at once.
@@ -182,7 +185,7 @@ impl Store {
     /// (which honours finalizers) or by [`Store::remove`].
     pub(crate) fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let mut state = self.lock();
-        let Some(current) = state.find(key).cloned() else {
+        let Some(current) = state.find(key) else {
             return Err(ApiError::not_found(key.kind, &key.name));
         };
         options.check(key, &current)?;
@@ -191,23 +194,12 @@ impl Store {
                 return Ok(Deleted::Removed(current));
             }
             // A Pod is marked even if it goes at once.
-            let current = match deletion::farewell(key.kind, &current, self.clock().timestamp()) {
-                Some(marked) => {
-                    let marked = state.put(key, marked);
-                    self.publish(
-                        &mut state,
-                        Change::Modified,
-                        key.clone(),
-                        Arc::clone(&marked),
-                        Some(current),
-                    );
-                    marked
-                }
-                None => current,
-            };
-            let removed = state.take(key, None).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
-            self.publish(&mut state, Change::Deleted, key.clone(), Arc::clone(&removed), Some(current));
-            return Ok(Deleted::Removed(removed));
+            if let Some(marked) = deletion::farewell(key.kind, &current, self.clock().timestamp()) {
+                let version = state.put(key, marked);
+                self.publish(&mut state, Change::Modified, key.clone(), version);
+            }
+            let last = state.take(key, None).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
+            return Ok(Deleted::Removed(self.publish(&mut state, Change::Deleted, key.clone(), last)));
         };
         if options.dry_run {
             return Ok(Deleted::Marked(Arc::new(marked)));
@@ -215,9 +207,8 @@ impl Store {
         if marked == *current {
             return Ok(Deleted::Marked(current));
         }
-        let stored = state.put(key, marked);
-        self.publish(&mut state, Change::Modified, key.clone(), Arc::clone(&stored), Some(current));
-        Ok(Deleted::Marked(stored))
+        let version = state.put(key, marked);
+        Ok(Deleted::Marked(self.publish(&mut state, Change::Modified, key.clone(), version)))
     }
 
     /// Events of all kinds from now on.
@@ -267,54 +258,66 @@ impl Store {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(
-        &self,
-        state: &mut State,
-        change: Change,
-        key: Key,
-        object: Arc<Value>,
-        previous: Option<Arc<Value>>,
-    ) {
+    fn publish(&self, state: &mut State, change: Change, key: Key, version: Version) -> Arc<Value> {
+        let Version { object, document, previous } = version;
         let version = state.version;
-        let event = Arc::new(StoreEvent::new(change, key, object, previous, version));
+        let event = Arc::new(StoreEvent { change, key, object: document, previous, version });
         state.history.push(Arc::clone(&event));
         state.subscribers.retain(|subscriber| subscriber.send(Arc::clone(&event)).is_ok());
         // Sent under the lock: versions must not be told out of order.
         self.shared.version.send_replace(version);
+        object
+    }
+}
+
+/// What a write made of an object.
+struct Version {
+    object: Arc<Value>,
+    document: Arc<Document>,
+    previous: Option<Arc<Document>>,
+}
+
+impl Version {
+    fn new(object: Value, previous: Option<Arc<Document>>) -> Self {
+        let object = Arc::new(object);
+        Self { document: Arc::new(Document::new(Arc::clone(&object))), object, previous }
     }
 }
 
 impl State {
-    fn find(&self, key: &Key) -> Option<&Arc<Value>> {
+    fn find(&self, key: &Key) -> Option<Arc<Value>> {
         // The map is keyed by owned pairs; two short strings are cheaper than a borrowed key type is to read.
-        self.objects.get(&key.kind)?.get(&(key.namespace.clone(), key.name.clone()))
+        Some(self.objects.get(&key.kind)?.get(&(key.namespace.clone(), key.name.clone()))?.value())
     }
 
     /// Stores an object under the next version.
-    fn put(&mut self, key: &Key, mut object: Value) -> Arc<Value> {
+    fn put(&mut self, key: &Key, mut object: Value) -> Version {
         self.version += 1;
         metadata::set_version(&mut object, self.version);
-        let object = Arc::new(object);
+        let mut version = Version::new(object, None);
         let place = (key.namespace.clone(), key.name.clone());
-        if let Some(old) = self.objects.entry(key.kind).or_default().insert(place, Arc::clone(&object)) {
-            self.forget(key, &old);
+        version.previous =
+            self.objects.entry(key.kind).or_default().insert(place, Arc::clone(&version.document));
+        if let Some(old) = &version.previous {
+            self.forget(key, &old.value());
         }
-        self.by_uid.insert(meta(&object, "uid").to_owned(), key.clone());
-        for owner in metadata::owner_uids(&object) {
+        self.by_uid.insert(meta(&version.object, "uid").to_owned(), key.clone());
+        for owner in metadata::owner_uids(&version.object) {
             self.by_owner.entry(owner.to_owned()).or_default().insert(key.clone());
         }
-        object
+        version
     }
 
     /// Takes an object out under the next version, which its last state carries.
-    fn take(&mut self, key: &Key, last: Option<Value>) -> Option<Arc<Value>> {
+    fn take(&mut self, key: &Key, last: Option<Value>) -> Option<Version> {
         let place = (key.namespace.clone(), key.name.clone());
         let old = self.objects.get_mut(&key.kind)?.remove(&place)?;
-        self.forget(key, &old);
+        let value = old.value();
+        self.forget(key, &value);
         self.version += 1;
-        let mut last = last.unwrap_or_else(|| (*old).clone());
+        let mut last = last.unwrap_or_else(|| Arc::unwrap_or_clone(value));
         metadata::set_version(&mut last, self.version);
-        Some(Arc::new(last))
+        Some(Version::new(last, Some(old)))
     }
 
     fn forget(&mut self, key: &Key, object: &Value) {

@@ -21,7 +21,7 @@ use crate::{
     faults,
     kind::{Key, Kind},
     schema::Type,
-    store::{Deleted, identify, meta},
+    store::{Deleted, meta},
 };
 
 pub(super) fn get(api: &Api, key: &Key, form: Form) -> Result<Response, ApiError> {
@@ -51,7 +51,7 @@ pub(super) fn create(
     }
     check_namespace(api, kind, namespace, &object)?;
     admission::strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object, api.store.clock());
+    api.store.identify(kind, namespace, &mut object);
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
     faults::refuse(&api.faults, kind, &object)?;

@@ -182,9 +182,9 @@ impl Watcher {
     }
 
     /// To a watch with a selector an object that stops matching is deleted, one that begins to is added.
-    fn send_event(&mut self, event: &Arc<StoreEvent>) {
-        let matched = event.previous.as_ref().is_some_and(|previous| self.selection.matches(previous));
-        let matches = event.change != Change::Deleted && self.selection.matches(&event.object);
+    fn send_event(&mut self, event: &StoreEvent) {
+        let matched = event.previous().is_some_and(|previous| self.selection.matches(&previous));
+        let matches = event.change != Change::Deleted && self.selection.matches(&event.object());
         match (matched, matches) {
             (false, false) => {}
             (false, true) => self.send("ADDED", event),
@@ -192,8 +192,8 @@ impl Watcher {
             (true, false) if event.change == Change::Deleted => self.send("DELETED", event),
             (true, false) => {
                 // The last state that matched, at the version of the change.
-                if let Some(previous) = &event.previous {
-                    let mut object = (**previous).clone();
+                if let Some(previous) = event.previous() {
+                    let mut object = Arc::unwrap_or_clone(previous);
                     object["metadata"]["resourceVersion"] = event.version.to_string().into();
                     self.send_object("DELETED", &Arc::new(object));
                 }
@@ -201,11 +201,11 @@ impl Watcher {
         }
     }
 
-    fn send(&mut self, change: &str, event: &Arc<StoreEvent>) {
+    fn send(&mut self, change: &str, event: &StoreEvent) {
         if self.form == Form::Object {
             self.write(change, &event.encoded());
         } else {
-            self.send_object(change, &event.object);
+            self.send_object(change, &event.object());
         }
     }
 

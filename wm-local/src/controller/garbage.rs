@@ -24,9 +24,9 @@ pub(super) async fn run(store: Store) {
 
 fn observe(store: &Store, event: &StoreEvent) {
     if event.change != Change::Deleted {
-        let old = event.previous.as_deref();
+        let (old, new) = (event.previous(), event.object());
         let is_news =
-            |field: &str| old.is_none_or(|old| old["metadata"][field] != event.object["metadata"][field]);
+            |field: &str| old.as_ref().is_none_or(|old| old["metadata"][field] != new["metadata"][field]);
         if is_news("ownerReferences") || is_news("finalizers") || is_news("deletionTimestamp") {
             // As it is now: what it owned or was owned by then may have been let go since.
             if let Some(current) = store.get(&event.key) {
@@ -35,11 +35,12 @@ fn observe(store: &Store, event: &StoreEvent) {
         }
         return;
     }
-    for (key, dependent) in store.dependents(meta(&event.object, "uid")) {
+    let last = event.object();
+    for (key, dependent) in store.dependents(meta(&last, "uid")) {
         collect_if_unowned(store, &key, &dependent);
     }
     // Its owners may have waited for it.
-    for owner in owners(&event.object) {
+    for owner in owners(&last) {
         if let Some((key, owner)) = store.get_by_uid(owner) {
             attend(store, &key, &owner);
         }
@@ -154,7 +155,7 @@ mod tests {
     impl Cluster {
         /// A Job that owns a Secret.
         fn start() -> Self {
-            let store = Store::new(crate::clock::Clock::system());
+            let store = Store::new(crate::clock::Clock::system(), 0);
             let events = store.subscribe();
             let job = store.create(Kind::Job, "default", json!({"metadata": {"name": "owner"}})).unwrap();
             store.create(Kind::Secret, "default", owned_by(meta(&job, "uid"))).unwrap();
@@ -172,7 +173,7 @@ mod tests {
             loop {
                 let event = self.events.next().await.unwrap();
                 if event.change == Change::Deleted {
-                    return (event.key.kind, Arc::clone(&event.object));
+                    return (event.key.kind, event.object());
                 }
             }
         }

@@ -28,7 +28,7 @@ use crate::{
     clock::{Clock, Moment},
     faults::{self, Faults},
     recorder::{Component, Recorder, Severity},
-    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, identify, meta},
+    store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, meta},
 };
 
 /// How long until a pod that was refused is tried again, doubled each time up to the second one.
@@ -84,8 +84,10 @@ impl JobController {
 
     fn observe(&mut self, event: &StoreEvent) {
         match event.key.kind {
-            Kind::Job if event.change == Change::Deleted => self.forget(&event.key, &event.object),
-            Kind::Job if event.previous.as_deref().is_none_or(|old| is_asked_anew(old, &event.object)) => {
+            Kind::Job if event.change == Change::Deleted => self.forget(&event.key, &event.object()),
+            Kind::Job
+                if event.previous().as_deref().is_none_or(|old| is_asked_anew(old, &event.object())) =>
+            {
                 self.queue.add(event.key.clone(), self.clock.moment());
             }
             Kind::Pod => self.observe_pod(event),
@@ -94,7 +96,7 @@ impl JobController {
     }
 
     fn observe_pod(&mut self, event: &StoreEvent) {
-        let pod = &event.object;
+        let pod = &*event.object();
         let owner = controller_of(pod).filter(|(_, uid)| self.store.get_by_uid(uid).is_some());
         let Some((key, _)) = owner else {
             // Nobody will count it any more: it must not be kept from going.
@@ -104,7 +106,7 @@ impl JobController {
             }
             return;
         };
-        let matters = match (event.change, event.previous.as_deref()) {
+        let matters = match (event.change, event.previous().as_deref()) {
             (Change::Modified, Some(old)) => progress(old) != progress(pod),
             (change, _) => change == Change::Deleted,
         };
@@ -234,7 +236,7 @@ impl JobController {
             return Err(ApiError::new(403, "Forbidden", message));
         }
         let mut pod = pod::pod_of(job);
-        identify(Kind::Pod, namespace, &mut pod, &self.clock);
+        self.store.identify(Kind::Pod, namespace, &mut pod);
         faults::refuse(&self.faults, Kind::Pod, &pod)?;
         let pod = self.store.create(Kind::Pod, namespace, pod)?;
         Ok(meta(&pod, "name").to_owned())

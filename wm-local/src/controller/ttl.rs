@@ -26,7 +26,7 @@ pub(super) async fn run(store: Store, clock: Clock) {
                 Some(event) if event.key.kind != Kind::Job => {}
                 Some(event) if event.change == Change::Deleted => queue.remove(&event.key),
                 Some(event) => {
-                    if let Some(remaining) = remaining(&event.object, clock.timestamp()) {
+                    if let Some(remaining) = remaining(&event.object(), clock.timestamp()) {
                         queue.add(event.key.clone(), clock.moment() + remaining);
                     }
                 }

@@ -10,13 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    chance::Chance,
     effect::Effect,
     fault::{Fault, FaultError},
     journal::{Injection, Journal},
     selector::Occasion,
 };
-use crate::clock::until;
+use crate::{chance::Chance, clock::until};
 
 /// Annotations of this prefix are faults of their object: `faults.workload-manager/oom: 100ms`.
 const PREFIX: &str = "faults.workload-manager/";

@@ -67,15 +67,16 @@ impl Agent {
     fn observe(&mut self, event: &StoreEvent) {
         match (event.key.kind, event.change) {
             (Kind::Pod, Change::Deleted) => {
-                let uid = meta(&event.object, "uid");
+                let last = event.object();
+                let uid = meta(&last, "uid");
                 match self.workers.get(uid) {
                     // A node that hears nothing runs on.
-                    Some(_) if is_placed(&event.object) && self.shared.is_unreachable() => {}
+                    Some(_) if is_placed(&last) && self.shared.is_unreachable() => {}
                     Some(halt) => halt.stop(Urgency::Now),
                     None => self.clear(uid),
                 }
             }
-            (Kind::Pod, _) => self.attend(&event.key, &event.object),
+            (Kind::Pod, _) => self.attend(&event.key, &event.object()),
             (Kind::Secret | Kind::ConfigMap, Change::Added | Change::Modified) => {
                 // It fails only if no container waits.
                 self.shared.config_changes.send(event.key.clone()).ok();

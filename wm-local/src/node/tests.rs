@@ -21,7 +21,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let store = Store::new(Clock::default());
+        let store = Store::new(Clock::default(), 0);
         let account = json!({"metadata": {"name": "default"}});
         store.create(Kind::ServiceAccount, "default", account).unwrap();
         crate::api::populate(&store, &NodeOptions::default(), &[], &[]).unwrap();
@@ -74,16 +74,16 @@ impl Cluster {
 
     async fn pod_that(&mut self, is_meant: impl Fn(&Value) -> bool + Send + Sync) -> Arc<Value> {
         self.wait_for(|event| {
-            (event.key.kind == Kind::Pod && event.change != Change::Deleted && is_meant(&event.object))
-                .then(|| Arc::clone(&event.object))
+            (event.key.kind == Kind::Pod && event.change != Change::Deleted && is_meant(&event.object()))
+                .then(|| event.object())
         })
         .await
     }
 
     async fn job_that(&mut self, is_meant: impl Fn(&Value) -> bool + Send + Sync) -> Arc<Value> {
         self.wait_for(|event| {
-            (event.key.kind == Kind::Job && event.change != Change::Deleted && is_meant(&event.object))
-                .then(|| Arc::clone(&event.object))
+            (event.key.kind == Kind::Job && event.change != Change::Deleted && is_meant(&event.object()))
+                .then(|| event.object())
         })
         .await
     }

@@ -2,16 +2,19 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Key, Kind, meta};
+use super::{Document, Key, Kind, meta};
 
 /// How many events are kept. A watch that is further behind is told to list again (410), as by a real server.
 const CAPACITY: usize = 8192;
+
+/// Of how many changes the objects are kept ready for use; those of older ones are kept as text.
+const READY: usize = 256;
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,28 +29,25 @@ pub(crate) enum Change {
 pub(crate) struct StoreEvent {
     pub(crate) change: Change,
     pub(crate) key: Key,
-    /// The new state, or the last one of a deleted object.
-    pub(crate) object: Arc<Value>,
-    /// The state before; `None` if and only if it was added.
-    pub(crate) previous: Option<Arc<Value>>,
+    pub(super) object: Arc<Document>,
+    pub(super) previous: Option<Arc<Document>>,
     pub(crate) version: u64,
-    encoded: OnceLock<Bytes>,
 }
 
 impl StoreEvent {
-    pub(super) fn new(
-        change: Change,
-        key: Key,
-        object: Arc<Value>,
-        previous: Option<Arc<Value>>,
-        version: u64,
-    ) -> Self {
-        Self { change, key, object, previous, version, encoded: OnceLock::new() }
+    /// The new state, or the last one of a deleted object.
+    pub(crate) fn object(&self) -> Arc<Value> {
+        self.object.value()
+    }
+
+    /// The state before; `None` if and only if it was added.
+    pub(crate) fn previous(&self) -> Option<Arc<Value>> {
+        Some(self.previous.as_ref()?.value())
     }
 
     /// The object as JSON, encoded once however many watch it.
     pub(crate) fn encoded(&self) -> Bytes {
-        self.encoded.get_or_init(|| Bytes::from(self.object.to_string())).clone()
+        self.object.encoded()
     }
 }
 
@@ -70,6 +70,10 @@ impl History {
             self.events.pop_front();
         }
         self.events.push_back(event);
+        // What was there before is the object of an event that is older still.
+        if let Some(index) = self.events.len().checked_sub(READY) {
+            self.events[index].object.fold();
+        }
     }
 
     pub(super) fn oldest(&self, now: u64) -> u64 {
@@ -104,8 +108,8 @@ pub(super) fn rewind(
     });
     for event in concerned {
         let place = (event.key.namespace.clone(), event.key.name.clone());
-        match &event.previous {
-            Some(previous) => objects.insert(place, Arc::clone(previous)),
+        match event.previous() {
+            Some(previous) => objects.insert(place, previous),
             None => objects.remove(&place),
         };
     }

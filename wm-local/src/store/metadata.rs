@@ -1,46 +1,37 @@
 //! What the store itself sets in the metadata of an object.
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
-use super::Kind;
+use super::{Kind, identities::Identities};
 use crate::clock::Clock;
-
-/// The characters of generated names: no vowels, and nothing that looks like another one.
-const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-
-/// What a prefix of a generated name is cut to.
-const MAX_PREFIX: usize = 58;
 
 /// A member of `metadata` that is text, or nothing.
 pub(crate) fn meta<'a>(object: &'a Value, member: &str) -> &'a str {
     object["metadata"][member].as_str().unwrap_or_default()
 }
 
-/// Five characters of Kubernetes' alphabet for generated names.
-fn random_suffix() -> String {
-    let random = Uuid::new_v4().into_bytes();
-    // Bytes 6 and 8 of a random UUID are fixed in part; the first five are not.
-    random[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
-}
-
 /// Sets kind, name (if it is to be generated), namespace, uid, creation time and generation where they are missing.
-pub(crate) fn identify(kind: Kind, namespace: &str, object: &mut Value, clock: &Clock) {
+pub(super) fn identify(
+    kind: Kind,
+    namespace: &str,
+    object: &mut Value,
+    identities: &Identities,
+    clock: &Clock,
+) {
     object["kind"] = kind.kind().into();
     object["apiVersion"] = kind.group_version().into();
     if !object["metadata"].is_object() {
         object["metadata"] = Value::Object(Map::new());
     }
     if meta(object, "name").is_empty() && !meta(object, "generateName").is_empty() {
-        let prefix: String = meta(object, "generateName").chars().take(MAX_PREFIX).collect();
-        object["metadata"]["name"] = format!("{prefix}{}", random_suffix()).into();
+        object["metadata"]["name"] = identities.name(kind, namespace, meta(object, "generateName")).into();
+    }
+    if meta(object, "uid").is_empty() {
+        object["metadata"]["uid"] = identities.uid(kind, namespace, meta(object, "name")).into();
     }
     let metadata = &mut object["metadata"];
     if kind.is_namespaced() {
         metadata["namespace"] = namespace.into();
-    }
-    if metadata["uid"].as_str().is_none_or(str::is_empty) {
-        metadata["uid"] = Uuid::new_v4().to_string().into();
     }
     if !metadata["creationTimestamp"].is_string() {
         metadata["creationTimestamp"] = clock.seconds().into();

@@ -11,7 +11,7 @@ fn job_key(name: &str) -> Key {
 }
 
 fn store_with_job() -> Store {
-    let store = Store::new(Clock::system());
+    let store = Store::new(Clock::system(), 0);
     store.create(Kind::Job, "default", job("a")).unwrap();
     store
 }
@@ -31,7 +31,7 @@ fn a_created_object_has_an_identity() {
 
 #[test]
 fn a_generated_name_is_the_prefix_and_five_characters() {
-    let store = Store::new(Clock::system());
+    let store = Store::new(Clock::system(), 0);
     let stored = store.create(Kind::Pod, "default", json!({"metadata": {"generateName": "train-"}})).unwrap();
     let suffix = meta(&stored, "name").strip_prefix("train-").unwrap();
     assert_eq!(suffix.len(), 5);
@@ -125,12 +125,12 @@ fn the_last_finalizer_of_a_deleted_object_takes_it_along() {
     let events = store.events_since(version).unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].change, Change::Deleted);
-    assert_eq!(meta(&events[0].object, "resourceVersion"), store.version().to_string());
+    assert_eq!(meta(&events[0].object(), "resourceVersion"), store.version().to_string());
 }
 
 #[test]
 fn a_running_pod_is_only_marked() {
-    let store = Store::new(Clock::system());
+    let store = Store::new(Clock::system(), 0);
     let pod = json!({
         "metadata": {"name": "p", "finalizers": ["batch.kubernetes.io/job-tracking"]},
         "spec": {"nodeName": "local", "terminationGracePeriodSeconds": 7},
@@ -164,7 +164,7 @@ fn preconditions_guard_a_deletion() {
 
 #[test]
 fn dependents_are_found_by_the_uid_of_their_owner() {
-    let store = Store::new(Clock::system());
+    let store = Store::new(Clock::system(), 0);
     let owned = json!({"metadata": {"name": "s", "ownerReferences": [{"uid": "u"}]}});
     store.create(Kind::Secret, "default", owned).unwrap();
     let key = Key::new(Kind::Secret, "default", "s");
@@ -215,8 +215,8 @@ async fn a_subscription_gets_every_event_in_order() {
     store.create(Kind::Job, "default", job("b")).unwrap();
     store.remove(&job_key("b"));
     let added = subscription.next().await.unwrap();
-    assert_eq!((added.change, added.version), (Change::Added, 2));
+    assert_eq!((added.change, meta(&added.object(), "resourceVersion")), (Change::Added, "2"));
     let deleted = subscription.next().await.unwrap();
-    assert_eq!((deleted.change, deleted.version), (Change::Deleted, 3));
+    assert_eq!((deleted.change, meta(&deleted.object(), "resourceVersion")), (Change::Deleted, "3"));
     assert!(deleted.previous.is_some());
 }

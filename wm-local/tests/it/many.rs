@@ -47,8 +47,6 @@ async fn run(count: usize) {
         while begun < count && begun - complete.len() < WIDTH {
             let mut job = job(&format!("many-{begun}"), "true");
             job["spec"]["template"]["spec"]["containers"][0]["command"] = json!(["true"]);
-            // As launchers set it: what has ended goes, and takes no memory.
-            job["spec"]["ttlSecondsAfterFinished"] = json!(1);
             assert_eq!(served.post(JOBS, &job).await.status, StatusCode::CREATED);
             begun += 1;
         }

@@ -8,7 +8,7 @@ use crate::{
     error::ApiError,
     kind::Kind,
     node::{NODE_NAME, NodeOptions},
-    store::{Store, identify},
+    store::Store,
 };
 
 /// Makes the node, the namespaces, and the service accounts, which are pairs of namespace and name.
@@ -42,7 +42,7 @@ pub(crate) fn populate_namespace(store: &Store, namespace: &str) -> Result<(), A
 fn create(store: &Store, kind: Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
     let mut object = json!({"metadata": {"name": name}});
     strip_for_create(kind, &mut object);
-    identify(kind, namespace, &mut object, store.clock());
+    store.identify(kind, namespace, &mut object);
     admit_new(kind, &mut object, &mut Warnings::default())?;
     match store.create(kind, namespace, object) {
         Err(error) if error.code != 409 => Err(error),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::{api::route::Subresource, store::identify};
+use crate::{api::route::Subresource, store::Store};
 
 fn full_job() -> Value {
     json!({
@@ -62,7 +62,7 @@ fn admit(kind: Kind, object: Value) -> Result<Value, ApiError> {
     let mut object = decode(kind, document, FieldValidation::Warn, &mut warnings)?;
     check_place(kind, "default", &mut object)?;
     strip_for_create(kind, &mut object);
-    identify(kind, "default", &mut object, &crate::clock::Clock::system());
+    Store::new(crate::clock::Clock::system(), 0).identify(kind, "default", &mut object);
     admit_new(kind, &mut object, &mut warnings)?;
     Ok(object)
 }

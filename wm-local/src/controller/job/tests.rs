@@ -17,7 +17,7 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let clock = Clock::following_tokio();
-        let store = Store::new(clock.clone());
+        let store = Store::new(clock.clone(), 0);
         let events = store.subscribe();
         let recorder = Recorder::new(store.clone(), clock.clone());
         let options = ControllerOptions { job_sync_delay: Duration::from_secs(1), ..Default::default() };
@@ -67,8 +67,7 @@ impl Cluster {
     async fn statuses(&mut self) -> Vec<Value> {
         let mut statuses = Vec::new();
         loop {
-            let job =
-                self.next(|event| (event.key.kind == Kind::Job).then(|| Arc::clone(&event.object))).await;
+            let job = self.next(|event| (event.key.kind == Kind::Job).then(|| event.object())).await;
             statuses.push(job["status"].clone());
             if is_finished(&job) {
                 return statuses;
@@ -190,7 +189,7 @@ async fn each_failure_doubles_the_wait_for_the_next_pod() {
 async fn a_missing_service_account_is_told_and_tried_again() {
     let mut cluster = Cluster::start();
     cluster.create_job(&json!({"backoffLimit": 0}));
-    let is_third = |event: &StoreEvent| (event.object["count"] == 3).then_some(());
+    let is_third = |event: &StoreEvent| (event.object()["count"] == 3).then_some(());
     cluster.next(is_third).await;
     assert_eq!(cluster.began.elapsed().as_secs(), 3, "at once, after 1 s, after 2 s more");
     let message = "Error creating: pods \"j-\" is forbidden: error looking up service account default/default: \
@@ -261,8 +260,8 @@ async fn a_pod_that_somebody_deletes_counts_as_failed_and_the_job_waits_for_its_
     cluster.set_pod(&pod, |pod| pod["spec"]["nodeName"] = "local".into());
     cluster.store.delete(&pod, &DeleteOptions::default()).unwrap();
     let target = |event: &StoreEvent| {
-        let is_meant = event.key.kind == Kind::Job && event.object["status"]["failed"] == 1;
-        is_meant.then(|| event.object["status"].clone())
+        let is_meant = event.key.kind == Kind::Job && event.object()["status"]["failed"] == 1;
+        is_meant.then(|| event.object()["status"].clone())
     };
     let status = cluster.next(target).await;
     assert_eq!(outline(&status)["conditions"], json!(["FailureTarget"]));
@@ -294,7 +293,7 @@ async fn a_removed_job_lets_its_pods_go() {
     let (pod, _) = cluster.next_pod().await;
     cluster.store.remove(&job);
     let is_released = |event: &StoreEvent| {
-        (event.key == pod && event.object["metadata"].get("finalizers").is_none()).then_some(())
+        (event.key == pod && event.object()["metadata"].get("finalizers").is_none()).then_some(())
     };
     cluster.next(is_released).await;
 }

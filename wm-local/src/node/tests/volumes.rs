@@ -67,7 +67,7 @@ async fn a_pod_waits_for_the_objects_of_its_volumes() {
     let volume = json!({"configMap": {"name": "late", "items": items}});
     cluster.store.create(Kind::Pod, "default", pod(volume, "cat $V/b")).unwrap();
     let failed = |cluster: &Cluster| cluster.told("FailedMount").pop();
-    cluster.wait_for(|event| (event.object["reason"] == "FailedMount").then_some(())).await;
+    cluster.wait_for(|event| (event.object()["reason"] == "FailedMount").then_some(())).await;
     let absent = "MountVolume.SetUp failed for volume \"v\" : configmap \"late\" not found";
     assert_eq!(failed(&cluster).unwrap(), absent);
     let waiting = cluster.store.get(&Key::new(Kind::Pod, "default", "p")).unwrap();
@@ -75,7 +75,7 @@ async fn a_pod_waits_for_the_objects_of_its_volumes() {
     let map = json!({"metadata": {"name": "late"}, "data": {"a": "1"}});
     cluster.store.create(Kind::ConfigMap, "default", map).unwrap();
     let key = "MountVolume.SetUp failed for volume \"v\" : references non-existent config key: b";
-    cluster.wait_for(|event| (event.object["message"] == key).then_some(())).await;
+    cluster.wait_for(|event| (event.object()["message"] == key).then_some(())).await;
     let add = |map: &mut Value| {
         map["data"]["b"] = "here".into();
         Ok(())
@@ -90,7 +90,7 @@ async fn a_pod_that_waits_for_a_volume_can_be_deleted() {
     let mut cluster = Cluster::start();
     let volume = json!({"secret": {"secretName": "absent"}});
     cluster.store.create(Kind::Pod, "default", pod(volume, "true")).unwrap();
-    cluster.wait_for(|event| (event.object["reason"] == "FailedMount").then_some(())).await;
+    cluster.wait_for(|event| (event.object()["reason"] == "FailedMount").then_some(())).await;
     cluster.store.delete(&Key::new(Kind::Pod, "default", "p"), &DeleteOptions::default()).unwrap();
     cluster.removed(Kind::Pod).await;
 }

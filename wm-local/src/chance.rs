@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// The source of a cluster's random decisions.
+/// The source of a cluster's random decisions and of the names and uids that it makes up.
 ///
 /// A decision is a function of the seed and of what it is about, not of what was decided before: requests that come
 /// side by side do not disturb each other's.
