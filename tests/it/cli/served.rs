@@ -138,3 +138,19 @@ fn what_is_not_there_can_not_be_read_stopped_or_deleted() {
         assert!(ended.stderr.contains("wm ps --all"), "{command}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn faults_are_switched_on_by_a_flag_and_come_again_by_their_seed() {
+    let machine = Machine::new();
+    let mut server = machine.start(&["local", "--fault", "oom,names=*-weak-*", "--seed", "7", "--json"]);
+    let told: Value = serde_json::from_str(&server.line()).unwrap();
+    assert_eq!(told["local"]["seed"], 7);
+    let strong = machine.wm(&["run", "--id", "strong", "--", "true"]);
+    assert_eq!(strong.code, Some(0), "{}", strong.all());
+    let weak = machine.wm(&["run", "--id", "weak", "--", "sleep", "60"]);
+    assert!(weak.stderr.contains("OutOfMemory"), "{}", weak.all());
+
+    let refused = Machine::new().wm(&["local", "--fault", "image=nope"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("image is one of not-found, unauthorized"), "{}", refused.stderr);
+}

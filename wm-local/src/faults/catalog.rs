@@ -148,6 +148,13 @@ pub const CATALOG: &[CatalogEntry] = &[
         "The kubelet's excuse comes as the log, with 200.",
         "log-unavailable,names=train-*",
     ),
+    object(
+        "log-rotation",
+        "log-rotation=BYTES",
+        "A container's log begins another file after so many bytes of it, instead of 10 MiB: only the last file can be read \
+         back, and of a run only the last five are kept.",
+        "log-rotation=4096,names=train-*",
+    ),
     general(
         "node-not-ready",
         "node-not-ready",

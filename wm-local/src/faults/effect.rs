@@ -56,6 +56,8 @@ pub enum Effect {
     NodeGone,
     /// The kubelet's excuse comes as the log, with 200.
     LogUnavailable,
+    /// A container's log begins another file after this many bytes.
+    LogRotation(u64),
 }
 
 /// When to come back, in seconds, if a 429 tells it.
@@ -168,6 +170,7 @@ impl Effect {
                 | Self::OutOfMemory(_)
                 | Self::Evict(_)
                 | Self::LogUnavailable
+                | Self::LogRotation(_)
         )
     }
 

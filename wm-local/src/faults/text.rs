@@ -129,6 +129,7 @@ fn effect(name: &str, value: Option<&str>) -> Result<Option<Effect>, FaultError>
         "node-not-ready" => without(Effect::NodeNotReady)?,
         "node-gone" => without(Effect::NodeGone)?,
         "log-unavailable" => without(Effect::LogUnavailable)?,
+        "log-rotation" => Effect::LogRotation(number(name, value)?),
         _ => return Ok(None),
     }))
 }
@@ -310,6 +311,7 @@ fn format_effect(effect: &Effect) -> String {
         Effect::NodeNotReady => "node-not-ready".to_owned(),
         Effect::NodeGone => "node-gone".to_owned(),
         Effect::LogUnavailable => "log-unavailable".to_owned(),
+        Effect::LogRotation(bytes) => format!("log-rotation={bytes}"),
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     halt::{Halt, Urgency},
     image::Image,
     launcher::{Launch, LaunchError},
-    log::{LogHandle, LogWriter},
+    log::{LogHandle, LogLimits, LogWriter},
     memory::Memory,
     process::{Process, exit_code},
     status::{State, Termination},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
+    faults::Effect,
     recorder::{Component, Severity},
     store::{Key, meta},
 };
@@ -78,7 +79,7 @@ impl Container<'_> {
             );
             self.event(Severity::Normal, "Pulled", &pulled);
             let Some(launch) = self.configured().await else { return };
-            let container_id = format!("process://{}", Uuid::new_v4().simple());
+            let container_id = self.id(restarts);
             let created = Report::Created { image_id: image.id.clone(), container_id: container_id.clone() };
             let begin = self.shared.clock.moment();
             let termination = self.run_once(launch, restarts, container_id, created).await;
@@ -99,6 +100,13 @@ impl Container<'_> {
             (restarts, quick_restarts) = (restarts + 1, quick_restarts + 1);
             self.report(Report::Restarts(restarts));
         }
+    }
+
+    /// Another one for each run; it follows from the pod's uid, which is made up.
+    fn id(&self, run: u32) -> String {
+        let name = format!("{}/{}", self.text("name"), run);
+        let pod = Uuid::parse_str(meta(self.pod, "uid")).unwrap_or_default();
+        format!("process://{}", Uuid::new_v5(&pod, name.as_bytes()).simple())
     }
 
     fn is_restarted(&self, is_success: bool) -> bool {
@@ -231,10 +239,19 @@ impl Container<'_> {
         if let Some(directory) = path.parent() {
             tokio::fs::create_dir_all(directory).await?;
         }
-        let (writer, handle) =
-            LogWriter::create(path, self.shared.log_limits, self.shared.clock.clone()).await?;
+        let limits = self.log_limits();
+        let (writer, handle) = LogWriter::create(path, limits, self.shared.clock.clone()).await?;
         self.shared.logs.begin(uid, name, handle.clone());
         Ok((writer, handle))
+    }
+
+    /// The node's, unless a fault rotates sooner.
+    fn log_limits(&self) -> LogLimits {
+        let is_meant = |effect: &Effect| matches!(effect, Effect::LogRotation(_));
+        match self.shared.fault(self.pod, "log", is_meant).map(|hit| hit.effect) {
+            Some(Effect::LogRotation(max_size)) => LogLimits { max_size, ..self.shared.log_limits },
+            _ => self.shared.log_limits,
+        }
     }
 
     fn start_error(&self, message: &str, container_id: String) -> Termination {

@@ -295,6 +295,40 @@ async fn the_kubelets_excuse_comes_as_the_log() {
 }
 
 #[tokio::test]
+async fn a_log_is_rotated_by_an_annotation_as_early_as_it_says() {
+    let served = with(&[]).await;
+    let script = "for i in $(seq 1000 1999); do echo $i; done";
+    served.post(JOBS, &annotated("a", script, "log-rotation", "4096")).await;
+    served.until_condition("a", "Complete").await;
+    let pod = pod_that(&served, "a", |_| true).await;
+    let (_, text) = log(&served, &pod).await;
+    assert!(text.ends_with("1998\n1999\n") && text.len() < 4096 / 2, "{text}");
+    served.job("b", script).await;
+    served.until_condition("b", "Complete").await;
+    let pod = pod_that(&served, "b", |_| true).await;
+    assert_eq!(log(&served, &pod).await.1.lines().count(), 1000);
+}
+
+#[tokio::test]
+async fn one_seed_gives_the_same_names_and_uids_whatever_else_happens() {
+    let run = async |seed, others: &[&str]| {
+        let mut options = ClusterOptions::default();
+        options.seed = seed;
+        let served = Served::start_with(options).await;
+        for other in others {
+            served.job(other, "true").await;
+        }
+        served.job("a", "true").await;
+        let job = served.until_condition("a", "Complete").await;
+        let pod = pod_that(&served, "a", |_| true).await;
+        [&job["metadata"]["uid"], &pod["metadata"]["name"], &pod["metadata"]["uid"]].map(Value::to_string)
+    };
+    let first = run(7, &[]).await;
+    assert_eq!(run(7, &["b", "c"]).await, first);
+    assert_ne!(run(8, &[]).await, first);
+}
+
+#[tokio::test]
 async fn jobs_and_pods_are_refused_in_the_recorded_words() {
     let served = with(&[]).await;
     for (fault, code, message) in [

@@ -127,14 +127,20 @@ impl LogWriter {
         }
     }
 
-    async fn write(&mut self, out: &[u8]) -> io::Result<()> {
-        if self.now.length > 0 && self.now.length + out.len() as u64 > self.limits.max_size {
-            self.rotate().await?;
+    async fn write(&mut self, mut out: &[u8]) -> io::Result<()> {
+        while !out.is_empty() {
+            let room = self.limits.max_size.saturating_sub(self.now.length);
+            let (fitting, rest) = out.split_at(fitting(out, room, self.now.length == 0));
+            if fitting.is_empty() {
+                self.rotate().await?;
+                continue;
+            }
+            self.file.write_all(fitting).await?;
+            self.file.flush().await?;
+            self.now.length += fitting.len() as u64;
+            self.progress.send_replace(self.now);
+            out = rest;
         }
-        self.file.write_all(out).await?;
-        self.file.flush().await?;
-        self.now.length += out.len() as u64;
-        self.progress.send_replace(self.now);
         Ok(())
     }
 
@@ -152,6 +158,20 @@ impl LogWriter {
             tokio::fs::remove_file(numbered(&self.path, oldest)).await?;
         }
         Ok(())
+    }
+}
+
+/// How much of some lines goes into what is left of a file: whole lines, and at least one if nothing else is in it.
+fn fitting(lines: &[u8], room: u64, is_first: bool) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if lines.len() <= room {
+        return lines.len();
+    }
+    let is_end = |byte: &u8| *byte == b'\n';
+    match lines[..room].iter().rposition(is_end) {
+        Some(end) => end + 1,
+        None if is_first => lines.iter().position(is_end).map_or(lines.len(), |end| end + 1),
+        None => 0,
     }
 }
 
