@@ -1,4 +1,4 @@
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,11 @@ pub const MAX_WORKLOAD_ID: usize = 45;
 /// The id that the caller gives a workload, usually a UUID.
 ///
 /// Invariant: 1 to 45 of `a-z`, `0-9` and `-`, with a letter or digit at both ends. Upper case is folded.
+///
+/// A clone shares the text: thousands of runs are known in many places at once.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct WorkloadId(String);
+pub struct WorkloadId(Arc<str>);
 
 impl WorkloadId {
     /// Checks an id.
@@ -42,7 +44,7 @@ impl WorkloadId {
         if id.starts_with('-') || id.ends_with('-') {
             return refuse("must not begin or end with '-'");
         }
-        Ok(Self(id))
+        Ok(Self(id.into()))
     }
 
     /// The id as text.
@@ -81,7 +83,7 @@ impl TryFrom<String> for WorkloadId {
 
 impl From<WorkloadId> for String {
     fn from(id: WorkloadId) -> Self {
-        id.0
+        (*id.0).to_owned()
     }
 }
 
