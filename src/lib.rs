@@ -29,8 +29,8 @@ mod sources;
 
 pub use wm_core::{
     Attempt, Capabilities, Cursor, Error, ErrorKind, ImageReference, LogQuery, LogRecord, LogSource,
-    ManagerFactory, Outcome, Phase, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict, Workload,
-    WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager, WorkloadManagerExt,
+    ManagerFactory, Outcome, Phase, Place, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict,
+    Workload, WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager, WorkloadManagerExt,
 };
 
 pub use crate::{

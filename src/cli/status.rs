@@ -68,7 +68,7 @@ fn text(status: &RunStatus) -> String {
     if let (Some(started), Some(finished)) = (started, finished) {
         line("took", &span(finished.duration_since(*started)));
     }
-    for (name, value) in place {
+    for (name, value) in place.iter() {
         line(name, value);
     }
     if let Some(verdict) = verdict {

@@ -25,6 +25,7 @@ mod image;
 mod log;
 mod log_store;
 mod manager;
+mod place;
 mod registry;
 mod run;
 #[cfg(feature = "testkit")]
@@ -39,6 +40,7 @@ pub use crate::{
     log::{Cursor, LogQuery, LogRecord, LogSource, LogStream},
     log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
+    place::Place,
     registry::{ManagerFactory, Registry},
     run::{Phase, RunFilter, RunRequest, RunStatus, Submission},
     verdict::{Evidence, Outcome, Reason, Verdict},

@@ -1,9 +1,9 @@
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{ImageReference, RunId, Verdict, Workload, WorkloadId, WorkloadKind};
+use crate::{ImageReference, Place, RunId, Verdict, Workload, WorkloadId, WorkloadKind};
 
 /// Asks a backend to run a workload.
 #[derive(Clone, Debug)]
@@ -120,8 +120,8 @@ pub struct RunStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<WorkloadId>,
     /// Where to find it in the backend: `namespace`, `job`, `pod`, `node`, `process`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub place: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Place::is_empty")]
+    pub place: Place,
     /// How it ended and why; present exactly in a terminal phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -139,7 +139,7 @@ impl RunStatus {
             started: None,
             finished: None,
             aliases: Vec::new(),
-            place: BTreeMap::new(),
+            place: Place::default(),
             verdict: None,
         }
     }
