@@ -1,18 +1,19 @@
 //! What the shared watches have seen of all runs: the one place that followers look at.
 
+mod changes;
 mod run;
 mod runs;
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
 
-pub(crate) use self::run::cancelled;
+pub(crate) use self::{changes::Changes, run::cancelled};
 use self::{run::Run, runs::Runs};
 use crate::view::{JobView, PodView};
 
@@ -104,9 +105,10 @@ impl Board {
         }
     }
 
-    pub(crate) fn put_pod(&self, pod: PodView) {
+    pub(crate) fn put_pod(&self, mut pod: PodView) {
         let mut runs = self.lock();
-        let run = runs.entry(&pod.job);
+        let (job, run) = runs.entry_of(&pod.job);
+        pod.job = job;
         match run.pods.iter_mut().find(|known| known.uid == pod.uid) {
             Some(known) if *known == pod => return,
             Some(known) => *known = pod,
@@ -126,7 +128,7 @@ impl Board {
         run.pods.retain(|known| known.uid != pod.uid);
         // What a deleted pod becomes is told by its controller alone, which goes on from here.
         if !run.gone {
-            run.lost = Some(PodView { deleting: true, ..pod.clone() });
+            run.lost = Some(Box::new(PodView { deleting: true, ..pod.clone() }));
         }
         run.notify();
         if run.is_needless() {
@@ -135,11 +137,11 @@ impl Board {
     }
 
     /// After a list: whatever of the kind is not in it is gone.
-    pub(crate) fn keep_jobs(&self, listed: &HashSet<String>) {
+    pub(crate) fn keep_jobs(&self, listed: &HashSet<Arc<str>>) {
         let missing: Vec<_> = {
             let runs = self.lock();
             let known = runs.iter().filter(|(_, run)| run.job.is_some() && !run.gone);
-            known.map(|(name, _)| name.clone()).filter(|name| !listed.contains(name)).collect()
+            known.map(|(name, _)| Arc::clone(name)).filter(|name| !listed.contains(name)).collect()
         };
         for name in missing {
             self.remove_job(&name, None);
@@ -208,10 +210,10 @@ impl Board {
     }
 
     /// Hears of each change of a run, from now on.
-    pub(crate) fn subscribe(&self, job: &str) -> watch::Receiver<()> {
+    pub(crate) fn subscribe(&self, job: &str) -> Changes {
         let mut runs = self.lock();
         let run = runs.entry(job);
-        run.changed.get_or_insert_with(|| watch::channel(()).0).subscribe()
+        run.changed.get_or_insert_default().subscribe()
     }
 
     /// Forgets a run that nobody follows any more and that is gone.

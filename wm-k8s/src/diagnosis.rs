@@ -231,15 +231,15 @@ pub(crate) fn waiting(pod: &PodView) -> Option<String> {
 fn evidence(job: &JobView, pod: Option<&PodView>) -> Evidence {
     let mut evidence = Evidence::default();
     let facts = &mut evidence.facts;
-    facts.insert("job", job.name.clone());
-    facts.insert("namespace", job.namespace.clone());
+    facts.insert("job", job.name.to_string());
+    facts.insert("namespace", job.namespace.to_string());
     if let Some(condition) = job.condition("Failed").or_else(|| job.condition("FailureTarget")) {
         facts.extend(condition.reason.clone().map(|reason| ("job reason", reason)));
         facts.extend(condition.message.clone().map(|message| ("job message", message)));
     }
     let Some(pod) = pod else { return evidence };
-    facts.insert("pod", pod.name.clone());
-    facts.extend(pod.node.clone().map(|node| ("node", node)));
+    facts.insert("pod", pod.name.to_string());
+    facts.extend(pod.node.as_deref().map(|node| ("node", node.to_owned())));
     facts.extend(pod.reason.clone().map(|reason| ("pod reason", reason)));
     facts.extend(pod.message.clone().map(|message| ("pod message", message)));
     if let Some(condition) = pod.condition("DisruptionTarget").filter(|condition| condition.status == "True")

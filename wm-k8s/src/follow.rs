@@ -10,10 +10,13 @@ use async_stream::try_stream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::LogParams;
 use serde_json::Value;
-use tokio::sync::watch;
 use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
 
-use crate::{board, names, shared::Shared};
+use crate::{
+    board::{self, Changes},
+    names,
+    shared::Shared,
+};
 
 /// How often a manager asks for a run whose role can't list.
 const POLL: Duration = Duration::from_secs(3);
@@ -35,16 +38,16 @@ pub(crate) fn not_found(run: &RunId, namespace: &str) -> Error {
 struct Follower {
     shared: Arc<Shared>,
     name: String,
-    changes: watch::Receiver<()>,
+    changes: Changes,
     hasher: RandomState,
     last: Option<u64>,
 }
 
 impl Follower {
     /// The next state, and itself unless that is the last one.
-    async fn next(mut self) -> Option<(Result<RunStatus>, Option<Self>)> {
+    async fn next(mut self: Box<Self>) -> Option<(Result<RunStatus>, Option<Box<Self>>)> {
         loop {
-            self.changes.borrow_and_update();
+            self.changes.skip();
             if let Some(status) = self.shared.board.status(&self.name) {
                 if status.phase.is_terminal() {
                     return Some((Ok(Box::pin(self.end(status)).await), None));
@@ -55,14 +58,11 @@ impl Follower {
                     return Some((Ok(status), Some(self)));
                 }
             }
-            // The sender goes only with the board, which is ours.
-            if self.changes.changed().await.is_err() {
-                return Some((Err(Error::new(ErrorKind::Unexpected, "the watch on runs has ended")), None));
-            }
+            self.changes.changed().await;
         }
     }
 
-    async fn end(self, status: RunStatus) -> RunStatus {
+    async fn end(self: Box<Self>, status: RunStatus) -> RunStatus {
         drop(self.changes);
         self.shared.board.release(&self.name);
         self.shared.with_evidence(status).await
@@ -85,7 +85,9 @@ impl Shared {
             return Err(not_found(&run, shared.api.namespace()));
         }
         let follower = Follower { shared, name, changes, hasher: RandomState::new(), last: None };
-        Ok(stream::unfold(Some(follower), |follower| async move { follower?.next().await }).boxed())
+        let followed =
+            stream::unfold(Some(Box::new(follower)), |follower| async move { follower?.next().await });
+        Ok(followed.boxed())
     }
 
     /// Asks again and again, for a role that has neither list nor watch.

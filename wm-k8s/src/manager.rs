@@ -84,7 +84,7 @@ impl KubernetesWorkloadManager {
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "the message could not be kept: the Job changes all the time")
-            .with_context("job", name.clone()))
+            .with_context("job", &**name))
     }
 }
 

@@ -184,7 +184,7 @@ impl Reader {
                 }
                 if self.live {
                     // The sender goes only with the board.
-                    let _ended = change.changed().await;
+                    change.changed().await;
                 } else {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -256,7 +256,7 @@ fn pod_output<'a>(
         let cursor = cursors.entry(pod.uid.clone()).or_default();
         let source = || LogSource::Output {
             attempt: job.run.attempt,
-            instance: pod.name.clone(),
+            instance: pod.name.to_string(),
             container: names::CONTAINER.to_owned(),
         };
         let mut failures = 0;
@@ -302,7 +302,7 @@ fn pod_output<'a>(
                         match broken {
                             // A cut may have split the last line, so it is read again.
                             Some(error) => {
-                                tracing::debug!(%error, pod = pod.name, "A log stream broke, it is taken up again");
+                                tracing::debug!(%error, pod = &*pod.name, "A log stream broke, it is taken up again");
                                 failures += 1;
                                 // Most breaks are one connection's; only what breaks again at once is given time.
                                 if failures > 1 {
@@ -335,7 +335,7 @@ fn pod_output<'a>(
                     Err(error) => {
                         Err(error
                             .into_error("the log could not be read", shared.api.namespace())
-                            .with_context("pod", pod.name.clone()))?;
+                            .with_context("pod", &*pod.name))?;
                     }
                 }
             }
@@ -343,7 +343,7 @@ fn pod_output<'a>(
                 break;
             }
             if reading.live {
-                let _ended = changes.changed().await;
+                changes.changed().await;
             } else {
                 tokio::time::sleep(PAUSE).await;
             }

@@ -120,7 +120,7 @@ impl Shared {
     async fn jobs_by_pods(&self, id: &WorkloadId, by_alias: &str) -> Result<Vec<JobObject>, CallError> {
         let by_id = format!("{},{}={id}", names::RUNNERS, names::ID);
         // The first attempt may have no pod yet.
-        let mut jobs = BTreeSet::from([names::job_of(id, Attempt::FIRST)]);
+        let mut jobs = BTreeSet::from([Arc::from(names::job_of(id, Attempt::FIRST))]);
         for selector in [&by_id, by_alias] {
             let pods = self.api.pods_with(selector).await?;
             jobs.extend(pods.iter().filter_map(PodView::new).map(|pod| pod.job));

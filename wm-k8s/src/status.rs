@@ -1,5 +1,7 @@
 //! From a Job and its Pods to where a run is: pure.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use wm_core::{Phase, RunStatus, Verdict};
 
@@ -18,13 +20,13 @@ pub(crate) fn status(job: &JobView, pods: &[PodView]) -> RunStatus {
     status.image.clone_from(&job.image);
     status.created = job.created;
     status.aliases.clone_from(&job.aliases);
-    status.place.insert("namespace", job.namespace.clone());
-    status.place.insert("job", job.name.clone());
+    status.place.insert("namespace", Arc::clone(&job.namespace));
+    status.place.insert("job", Arc::clone(&job.name));
     if let Some(pod) = pod {
-        status.place.insert("pod", pod.name.clone());
+        status.place.insert("pod", Arc::clone(&pod.name));
         status.started = started(pod);
         if let Some(node) = &pod.node {
-            status.place.insert("node", node.clone());
+            status.place.insert("node", Arc::clone(node));
         }
     }
     if let Some(verdict) = verdict(job, pods, pod) {
@@ -99,7 +101,7 @@ fn finished(pod: &PodView) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
+    use std::{fmt::Write as _, sync::Arc};
 
     use expect_test::expect_file;
     use serde_json::Value;
@@ -113,13 +115,13 @@ mod tests {
     fn course(scenario: &Value) -> String {
         let board = Board::default();
         let mut told = String::new();
-        let mut name = String::new();
+        let mut name: Arc<str> = Arc::default();
         let mut last = None;
         for event in scenario["events"].as_array().unwrap() {
             let (change, object) = (event[0].as_str().unwrap(), event[1].clone());
             if object["kind"] == "Job" {
                 let job = JobView::new(&serde_json::from_value(object).unwrap()).unwrap();
-                name.clone_from(&job.name);
+                name = Arc::clone(&job.name);
                 match change {
                     "DELETED" => board.remove_job(&name, Some(job)),
                     _ => board.put_job(job),

@@ -228,7 +228,7 @@ impl Shared {
             };
             return Err(Error::new(ErrorKind::Conflict, message)
                 .with_context("run", job.run.to_string())
-                .with_context("job", job.name.clone()));
+                .with_context("job", &*job.name));
         }
         // Whoever made it may have died before the Secret was there.
         self.finish(request, job.run.clone(), &job.uid, secrets, true).await

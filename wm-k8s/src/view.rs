@@ -1,6 +1,6 @@
 //! What we read of Jobs and Pods: the few fields that count, since thousands are kept in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -73,8 +73,8 @@ pub(crate) struct Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact that the API tells")]
 pub(crate) struct JobView {
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    pub(crate) name: Arc<str>,
+    pub(crate) namespace: Arc<str>,
     pub(crate) uid: String,
     pub(crate) run: RunId,
     pub(crate) aliases: Vec<WorkloadId>,
@@ -106,8 +106,8 @@ impl JobView {
         let container =
             job.spec.template.spec.containers.iter().flatten().find(|c| c.name == names::CONTAINER);
         Some(Self {
-            name: job.metadata.name.clone()?,
-            namespace: job.metadata.namespace.clone().unwrap_or_default(),
+            name: job.metadata.name.as_deref()?.into(),
+            namespace: job.metadata.namespace.as_deref().unwrap_or_default().into(),
             uid: job.metadata.uid.clone().unwrap_or_default(),
             run: names::run_of(labels)?,
             aliases: names::aliases_of(labels),
@@ -180,7 +180,7 @@ pub(crate) struct ContainerStatus {
 pub(crate) struct ContainerState {
     pub(crate) waiting: Option<Waiting>,
     pub(crate) running: Option<Running>,
-    pub(crate) terminated: Option<Terminated>,
+    pub(crate) terminated: Option<Box<Terminated>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -209,15 +209,15 @@ pub(crate) struct Terminated {
 /// A Pod of a Job of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PodView {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) uid: String,
-    pub(crate) job: String,
+    pub(crate) job: Arc<str>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) phase: PodPhase,
     pub(crate) reason: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) deleting: bool,
-    pub(crate) node: Option<String>,
+    pub(crate) node: Option<Arc<str>>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) main: Option<ContainerState>,
     /// The init containers that have failed or keep the pod waiting.
@@ -245,9 +245,9 @@ impl PodView {
                 || status.state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
         };
         Some(Self {
-            name: pod.metadata.name.clone()?,
+            name: pod.metadata.name.as_deref()?.into(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
-            job: names::job(&run),
+            job: names::job(&run).into(),
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             phase: match status.phase.as_deref() {
                 Some("Succeeded") => PodPhase::Succeeded,
@@ -259,7 +259,7 @@ impl PodView {
             reason: status.reason.clone(),
             message: status.message.clone(),
             deleting: pod.metadata.deletion_timestamp.is_some(),
-            node: pod.spec.node_name.clone(),
+            node: pod.spec.node_name.as_deref().map(Into::into),
             conditions: status
                 .conditions
                 .iter()
@@ -278,7 +278,7 @@ impl PodView {
 
     /// How the main container ended.
     pub(crate) fn terminated(&self) -> Option<&Terminated> {
-        self.main.as_ref()?.terminated.as_ref()
+        self.main.as_ref()?.terminated.as_deref()
     }
 
     /// Whether the main container has begun, so that there is a log to read.

@@ -41,7 +41,7 @@ async fn follow_jobs(api: Api, board: Arc<Board>) {
             Ok(watcher::Event::Init) => listed.clear(),
             Ok(watcher::Event::InitApply(job)) => {
                 if let Some(job) = JobView::new(&job) {
-                    listed.insert(job.name.clone());
+                    listed.insert(Arc::clone(&job.name));
                     board.put_job(job);
                 }
             }
@@ -57,7 +57,7 @@ async fn follow_jobs(api: Api, board: Arc<Board>) {
             }
             Ok(watcher::Event::Delete(job)) => {
                 if let Some(job) = JobView::new(&job) {
-                    board.remove_job(&job.name.clone(), Some(job));
+                    board.remove_job(&Arc::clone(&job.name), Some(job));
                 }
             }
             Err(error) if is_refused(&error) => {
@@ -111,7 +111,7 @@ async fn poll_jobs(api: &Api, board: &Board) {
         match api.jobs_with(names::RUNNERS).await {
             Ok(jobs) => {
                 let jobs: Vec<_> = jobs.iter().filter_map(JobView::new).collect();
-                let listed = jobs.iter().map(|job| job.name.clone()).collect();
+                let listed = jobs.iter().map(|job| Arc::clone(&job.name)).collect();
                 for job in jobs {
                     board.put_job(job);
                 }

@@ -1,8 +1,10 @@
 //! What is known of one run.
 
-use tokio::sync::watch;
+use std::{slice, sync::Arc};
+
 use wm_core::{Outcome, Reason, RunStatus, Verdict};
 
+use super::changes::Changed;
 use crate::{
     status::status,
     view::{JobView, PodView},
@@ -13,24 +15,27 @@ pub(super) struct Run {
     pub(super) job: Option<JobView>,
     pub(super) pods: Vec<PodView>,
     /// The last pod that was deleted: its last state tells why the Job failed.
-    pub(super) lost: Option<PodView>,
+    pub(super) lost: Option<Box<PodView>>,
     /// The Job was seen and is gone.
     pub(super) gone: bool,
     /// A caller of ours cancelled it.
     pub(super) cancelled: bool,
-    pub(super) changed: Option<watch::Sender<()>>,
+    pub(super) changed: Option<Arc<Changed>>,
 }
 
 impl Run {
     pub(super) fn notify(&self) {
         if let Some(changed) = &self.changed {
-            changed.send_replace(());
+            changed.tell();
         }
     }
 
     pub(super) fn status(&self) -> Option<RunStatus> {
         let job = self.job.as_ref()?;
-        let pods = if self.pods.is_empty() && job.is_finished() { self.lost.as_slice() } else { &self.pods };
+        let pods = match &self.lost {
+            Some(lost) if self.pods.is_empty() && job.is_finished() => slice::from_ref(lost.as_ref()),
+            _ => &self.pods,
+        };
         let now = status(job, pods);
         if !self.gone || now.phase.is_terminal() {
             return Some(now);
@@ -52,7 +57,8 @@ impl Run {
     }
 
     pub(super) fn is_needless(&self) -> bool {
-        let unwatched = self.changed.as_ref().is_none_or(|changed| changed.receiver_count() == 0);
+        // Each who follows holds it too.
+        let unwatched = self.changed.as_ref().is_none_or(|changed| Arc::strong_count(changed) == 1);
         unwatched && self.pods.is_empty() && (self.gone || self.job.is_none())
     }
 }

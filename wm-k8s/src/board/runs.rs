@@ -1,6 +1,6 @@
 //! All runs, found by the name of their Job or by an id of their workload.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use wm_core::WorkloadId;
 
@@ -11,9 +11,9 @@ use crate::view::JobView;
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     /// Boxed, since a table has room for twice as many as it holds.
-    by_job: HashMap<String, Box<Run>>,
+    by_job: HashMap<Arc<str>, Box<Run>>,
     /// With thousands of runs, asking all of them at each submission would cost more than the submission.
-    jobs_of: HashMap<WorkloadId, Vec<String>>,
+    jobs_of: HashMap<WorkloadId, Vec<Arc<str>>>,
 }
 
 impl Runs {
@@ -27,10 +27,21 @@ impl Runs {
     }
 
     pub(super) fn entry(&mut self, job: &str) -> &mut Run {
-        self.by_job.entry(job.to_owned()).or_default()
+        self.entry_of(job).1
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Run)> {
+    /// The run with the one copy of the name that all who keep it share.
+    pub(super) fn entry_of(&mut self, job: &str) -> (Arc<str>, &mut Run) {
+        let name = self.shared(job);
+        let run = self.by_job.entry(Arc::clone(&name)).or_default();
+        (name, run)
+    }
+
+    fn shared(&self, job: &str) -> Arc<str> {
+        self.by_job.get_key_value(job).map_or_else(|| job.into(), |(name, _)| Arc::clone(name))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Run)> {
         self.by_job.iter().map(|(job, run)| (job, run.as_ref()))
     }
 
@@ -40,8 +51,9 @@ impl Runs {
     }
 
     /// Sets what is known of a Job; gives its run.
-    pub(super) fn put_job(&mut self, job: JobView) -> &mut Run {
-        let name = job.name.clone();
+    pub(super) fn put_job(&mut self, mut job: JobView) -> &mut Run {
+        let name = self.shared(&job.name);
+        job.name = Arc::clone(&name);
         let same_ids = self
             .by_job
             .get(&name)
@@ -50,7 +62,10 @@ impl Runs {
         if !same_ids {
             self.forget_ids(&name);
             for id in ids(&job) {
-                self.jobs_of.entry(id.clone()).or_default().push(name.clone());
+                let jobs = self.jobs_of.entry(id.clone()).or_default();
+                // Nearly all workloads have one Job, and a vector that grows makes room for four.
+                jobs.reserve_exact(1);
+                jobs.push(Arc::clone(&name));
             }
         }
         let run = self.by_job.entry(name).or_default();
@@ -67,7 +82,7 @@ impl Runs {
         let Some(job) = self.by_job.get(name).and_then(|run| run.job.as_ref()) else { return };
         for id in ids(job) {
             let Some(jobs) = self.jobs_of.get_mut(id) else { continue };
-            jobs.retain(|job| job != name);
+            jobs.retain(|job| **job != *name);
             if jobs.is_empty() {
                 self.jobs_of.remove(id);
             }
