@@ -1,6 +1,9 @@
 //! The life of one run, from its admission to its end.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    future,
+    sync::{Arc, PoisonError},
+};
 
 use futures::StreamExt as _;
 use wm_core::{
@@ -26,23 +29,25 @@ pub(super) fn broken() -> Error {
 }
 
 /// Sees a run to its end. The slot is given back when this ends, however it does, and before anybody hears of it.
-pub(super) async fn drive(core: Arc<Core>, flight: Flight, workload: Box<Workload>, place: Place) {
-    let run = Arc::clone(flight.run());
-    match live(&core, &flight, workload, place).await {
-        Ok(End::Told(status)) => run.progress.send_modify(|progress| progress.status = Some(status)),
+///
+/// Thousands of these wait at once, so whatever they do before and beside it is boxed and gone when it is done.
+pub(super) async fn drive(core: Arc<Core>, flight: Flight, admitted: Box<(Workload, Place)>) {
+    let run = flight.run();
+    match live(&core, &flight, admitted).await {
+        Ok(End::Told(status)) => run.progress.modify(|progress| progress.status = Some(status)),
         Ok(End::Withdrawn(None)) => {
-            run.progress.send_modify(|progress| progress.withdrawn = Some(Box::new(withdrawn())));
+            run.progress.modify(|progress| progress.withdrawn = Some(Box::new(withdrawn())));
         }
         Ok(End::Withdrawn(Some(id))) => {
             let status = RunStatus::new(id.clone(), Phase::Held).with_verdict(withdrawn());
-            run.progress.send_modify(|progress| progress.status = Some(Arc::new(status)));
+            run.progress.modify(|progress| progress.status = Some(Arc::new(status)));
             if let Err(error) = insist("cancel", || core.manager.cancel(&id)).await {
                 tracing::error!(workload = %id.workload, %error, "A run that was cancelled in line stays on record");
             }
         }
         Err(error) => {
             tracing::warn!(workload = %run.workload(), %error, "Run given up");
-            run.progress.send_modify(|progress| progress.failure = Some(Arc::new(error)));
+            run.progress.modify(|progress| progress.failure = Some(Arc::new(error)));
         }
     }
 }
@@ -60,47 +65,77 @@ fn withdrawn() -> Verdict {
     Verdict::new(Outcome::Cancelled, Reason::Cancelled, message, "")
 }
 
-async fn live(core: &Arc<Core>, flight: &Flight, workload: Box<Workload>, mut place: Place) -> Result<End> {
+async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)>) -> Result<End> {
+    let run = flight.run();
+    let Some(submitted) = Box::pin(submitted(core, flight, admitted)).await? else {
+        return Ok(End::Withdrawn(None));
+    };
+    let Submitted { id, place, release } = submitted;
+    let driven = Driven::new(core, id);
+    let id = &driven.run;
+    // Where another task has a slot for the same run, this one needs none.
+    let place = (!driven.is_second).then_some(place);
+    let mut slot = None;
+    let begun = async {
+        match Box::pin(begin(core, run, id, place, release, &mut slot)).await {
+            Ok(()) => future::pending().await,
+            Err(error) => error,
+        }
+    };
+    let end = tokio::select! {
+        end = follow(core, run, id) => End::Told(end?),
+        error = begun => return Err(error),
+        () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
+    };
+    if let Some(slot) = slot {
+        slot.complete();
+    }
+    Ok(end)
+}
+
+/// A run that the backend has on record.
+struct Submitted {
+    id: RunId,
+    place: Place,
+    /// Whether it may have to be released when its turn has come.
+    release: bool,
+}
+
+/// Sees to it that the backend has the run on record; `None` when it is cancelled before the backend hears of it.
+async fn submitted(
+    core: &Core,
+    flight: &Flight,
+    admitted: Box<(Workload, Place)>,
+) -> Result<Option<Submitted>> {
     let run = flight.run();
     let holds = core.manager.capabilities().hold_runs;
+    let (workload, mut place) = *admitted;
     if let Place::Line(waiting) = &mut place
         && !holds
     {
-        run.progress.send_modify(|progress| progress.accepted = true);
-        let turn = Box::pin(async {
+        run.progress.modify(|progress| progress.accepted = true);
+        let turn = async {
             queued(core, run).await;
             waiting.turn().await
-        });
+        };
         place = tokio::select! {
             biased;
-            () = asked_to_stop(run) => return Ok(End::Withdrawn(None)),
+            () = asked_to_stop(run) => return Ok(None),
             slot = turn => Place::Slot(slot),
         };
     }
-    let Some((submission, held)) = Box::pin(submit(core, flight, *workload, &place)).await? else {
-        return Ok(End::Withdrawn(None));
+    let Some((submission, held)) = Box::pin(submit(core, flight, workload, &place)).await? else {
+        return Ok(None);
     };
     let id = submission.run;
-    run.progress.send_modify(|progress| {
+    run.progress.modify(|progress| {
         progress.run = Some(id.clone());
         // Of an adopted run only the backend knows where it is.
         progress.status =
             (held && !submission.adopted).then(|| Arc::new(RunStatus::new(id.clone(), Phase::Held)));
         progress.accepted = true;
     });
-    let driven = Driven::new(core, id.clone());
-    // Where another task has a slot for the same run, this one needs none.
-    let place = (!driven.is_second).then_some(place);
-    let mut slot = None;
-    let end = tokio::select! {
-        end = follow(core, run, &id) => End::Told(end?),
-        error = begin(core, run, &id, place, held || (holds && submission.adopted), &mut slot) => return Err(error),
-        () = stop(core, run, &id) => End::Withdrawn(Some(id.clone())),
-    };
-    if let Some(slot) = slot {
-        slot.complete();
-    }
-    Ok(end)
+    Ok(Some(Submitted { id, place, release: held || (holds && submission.adopted) }))
 }
 
 /// Finds the image and submits; `None` when the run is cancelled before the backend hears of it. Says also whether the
@@ -151,7 +186,7 @@ async fn queued(core: &Core, run: &Run) {
     }
 }
 
-/// Starts the run when its turn has come, and keeps its slot; ends only when it can't be started.
+/// Starts the run when its turn has come, and keeps its slot.
 async fn begin(
     core: &Core,
     run: &Run,
@@ -159,7 +194,7 @@ async fn begin(
     place: Option<Place>,
     release: bool,
     slot: &mut Option<Slot>,
-) -> Error {
+) -> Result<()> {
     match place {
         Some(Place::Slot(own)) => *slot = Some(own),
         Some(Place::Line(mut waiting)) => {
@@ -173,15 +208,15 @@ async fn begin(
                 None => waiting.promote().await,
             });
         }
-        None => return std::future::pending().await,
+        None => return Ok(()),
     }
     if release && let Err(error) = insist("release", || core.manager.release(id)).await {
         // That it is gone is told by whoever follows it.
         if error.kind() != ErrorKind::NotFound {
-            return error;
+            return Err(error);
         }
     }
-    std::future::pending().await
+    Ok(())
 }
 
 async fn runs_already(run: &Run) {
@@ -204,13 +239,13 @@ async fn stop(core: &Core, run: &Run, id: &RunId) {
             Ok(()) => Cancel::UnderWay,
             Err(error) => Cancel::Failed(Arc::new(error)),
         };
-        run.progress.send_modify(|progress| progress.cancel = answer);
+        run.progress.modify(|progress| progress.cancel = answer);
     }
 }
 
 /// Follows a run to its end; asks again whenever the backend's stream breaks. The end itself is not shown yet.
 async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
-    let mut pauses = Pauses::new();
+    let mut pauses: Option<Box<Pauses>> = None;
     loop {
         let broke = match guarded(async { core.manager.watch(id).await }).await {
             Ok(mut states) => loop {
@@ -219,7 +254,7 @@ async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
                         let before = run.progress.borrow().status.clone();
                         if before.as_ref().is_none_or(|before| before.phase != status.phase) {
                             // A stream that only repeats itself before it breaks is no progress.
-                            pauses = Pauses::new();
+                            pauses = None;
                             tracing::info!(workload = %id.workload, attempt = id.attempt.get(), phase = %status.phase, "Phase changed");
                         }
                         let status = Arc::new(status);
@@ -231,7 +266,7 @@ async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
                             return Err(Error::new(ErrorKind::Unexpected, message)
                                 .with_context("run", id.to_string()));
                         }
-                        run.progress.send_modify(|progress| progress.status = Some(status));
+                        run.progress.modify(|progress| progress.status = Some(status));
                     }
                     Ok(None) => {
                         break Error::new(
@@ -248,7 +283,7 @@ async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
             return Err(broke);
         }
         tracing::warn!(workload = %id.workload, error = %broke, "Following the run broke, trying again");
-        pauses.after(&broke).await;
+        Box::pin(pauses.get_or_insert_with(|| Box::new(Pauses::new())).after(&broke)).await;
     }
 }
 

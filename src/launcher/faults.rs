@@ -336,6 +336,6 @@ async fn a_driver_is_small() {
     let run = Arc::new(Run::new(workload.id().clone(), &place));
     let begun = launcher.core.registry.join_or(Key::of(&workload), || Ok::<_, Error>((run, ())));
     let (flight, ()) = begun.unwrap().unwrap_err();
-    let driver = drive(Arc::clone(&launcher.core), flight, Box::new(workload), place);
+    let driver = drive(Arc::clone(&launcher.core), flight, Box::new((workload, place)));
     assert!(size_of_val(&driver) <= 4096, "{}", size_of_val(&driver));
 }

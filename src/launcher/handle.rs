@@ -1,15 +1,15 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use futures::{StreamExt as _, stream};
-use tokio::sync::watch;
 use wm_core::{
     Error, LogQuery, LogStream, Phase, Result, RunId, RunStatus, StatusStream, Verdict, WorkloadId,
 };
 
 use super::{
-    Core, driver,
+    Core,
     queue::Ticket,
     slot::{Place, Slots},
+    watched::Watched,
 };
 
 /// What is known of a run that this launcher sees to its end.
@@ -18,7 +18,7 @@ pub(super) struct Run {
     workload: WorkloadId,
     /// Its place in the line, if it had to wait.
     ticket: Option<Ticket>,
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: Watched<Progress>,
 }
 
 /// How far a run has come.
@@ -61,7 +61,7 @@ impl Run {
             Place::Slot(_) => None,
             Place::Line(waiting) => Some(waiting.ticket()),
         };
-        Self { workload, ticket, progress: watch::channel(Progress::default()).0 }
+        Self { workload, ticket, progress: Watched::default() }
     }
 
     pub(super) fn workload(&self) -> &WorkloadId {
@@ -75,8 +75,7 @@ impl Run {
 
     /// Waits until a fact is true.
     pub(super) async fn until(&self, fact: impl FnMut(&Progress) -> bool + Send) {
-        // The sender is part of the run: there is always something to come.
-        drop(self.progress.subscribe().wait_for(fact).await);
+        self.progress.until(fact).await;
     }
 
     /// Waits until the launch is done.
@@ -148,8 +147,7 @@ impl RunHandle {
 
     /// Where the run is now; `None` until the backend has told.
     pub fn status(&self) -> Option<RunStatus> {
-        let progress = self.run.progress.borrow().clone();
-        let status = progress.status?;
+        let status = self.run.progress.borrow().status.clone()?;
         Some(self.in_line((*status).clone()))
     }
 
@@ -159,13 +157,13 @@ impl RunHandle {
     /// Cancel safety: dropping the stream stops the following, nothing else.
     pub fn follow(&self) -> StatusStream {
         let handle = self.clone();
-        let progress = self.run.progress.subscribe();
         let moves = self.core.slots.moves();
-        stream::unfold(Some((handle, progress, moves, None)), |following| async {
-            let (handle, mut progress, mut moves, last): (Self, _, _, Option<RunStatus>) = following?;
+        stream::unfold(Some((handle, moves, None)), |following| async {
+            let (handle, mut moves, last): (Self, _, Option<RunStatus>) = following?;
             loop {
                 moves.borrow_and_update();
-                let now = progress.borrow_and_update().clone();
+                let changed = handle.run.progress.changed();
+                let now = handle.run.progress.borrow().clone();
                 if let Some(error) = &now.failure {
                     return Some((Err(again(error)), None));
                 }
@@ -178,18 +176,19 @@ impl RunHandle {
                         return Some((Ok(status), None));
                     }
                     if last.as_ref() != Some(&status) {
-                        return Some((Ok(status.clone()), Some((handle, progress, moves, Some(status)))));
+                        drop(changed);
+                        return Some((Ok(status.clone()), Some((handle, moves, Some(status)))));
                     }
                 }
-                // The handle holds both senders.
-                let _changed = if handle.position().is_some() {
+                if handle.position().is_some() {
                     tokio::select! {
-                        changed = progress.changed() => changed,
-                        changed = moves.changed() => changed,
+                        () = changed => {}
+                        // The handle holds the sender.
+                        _never_closed = moves.changed() => {}
                     }
                 } else {
-                    progress.changed().await
-                };
+                    changed.await;
+                }
             }
         })
         .boxed()
@@ -210,10 +209,10 @@ impl RunHandle {
     /// # Errors
     /// What keeps the end from being known; a failed run is no error but a verdict.
     pub async fn wait(&self) -> Result<Verdict> {
-        let mut progress = self.run.progress.subscribe();
         loop {
+            let changed = self.run.progress.changed();
             {
-                let now = progress.borrow_and_update();
+                let now = self.run.progress.borrow();
                 if let Some(error) = &now.failure {
                     return Err(again(error));
                 }
@@ -224,9 +223,7 @@ impl RunHandle {
                     return Ok(verdict);
                 }
             }
-            if progress.changed().await.is_err() {
-                return Err(driver::broken());
-            }
+            changed.await;
         }
     }
 
@@ -241,12 +238,10 @@ impl RunHandle {
     /// `Unsupported` when the backend can't stop runs; whatever keeps it from doing so.
     pub async fn cancel(&self) -> Result<()> {
         let progress = &self.run.progress;
-        progress.send_if_modified(|progress| {
-            let asks = !progress.has_ended() && !matches!(progress.cancel, Cancel::Asked);
-            if asks {
+        progress.modify(|progress| {
+            if !progress.has_ended() {
                 progress.cancel = Cancel::Asked;
             }
-            asks
         });
         self.run.until(|progress| progress.has_ended() || !matches!(progress.cancel, Cancel::Asked)).await;
         let now = progress.borrow().clone();

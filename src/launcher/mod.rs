@@ -11,6 +11,7 @@ mod registry;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::{
     collections::HashSet,
@@ -125,10 +126,14 @@ impl Launcher {
     /// # Errors
     /// `QueueFull` with [`Error::retry_after`], before anything was done; what the backend says of the image and the
     /// run.
-    pub async fn launch(&self, workload: Workload) -> Result<RunHandle> {
-        let run = self.begin(workload)?;
-        run.accepted().await?;
-        Ok(RunHandle::new(run, Arc::clone(&self.core)))
+    pub fn launch(&self, workload: Workload) -> impl Future<Output = Result<RunHandle>> + Send + use<'_> {
+        // Boxed: whoever awaits the launch would have room for the workload as long as it lives, and more than once.
+        let workload = Box::new(workload);
+        async move {
+            let run = self.begin(*workload)?;
+            run.accepted().await?;
+            Ok(RunHandle::new(run, Arc::clone(&self.core)))
+        }
     }
 
     /// Joins the run of the same workload that is in flight, or begins one.
@@ -142,7 +147,7 @@ impl Launcher {
             Err(begun) => begun,
         };
         let run = Arc::clone(flight.run());
-        let driver = driver::drive(Arc::clone(&self.core), flight, Box::new(workload), place);
+        let driver = driver::drive(Arc::clone(&self.core), flight, Box::new((workload, place)));
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended would pile up.
         while tasks.try_join_next().is_some() {}

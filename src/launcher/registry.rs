@@ -12,11 +12,11 @@ use super::{driver, handle::Run};
 /// The runs in flight, by what was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    flights: Mutex<HashMap<Key, Arc<Run>>>,
+    flights: Mutex<HashMap<Arc<Key>, Arc<Run>>>,
 }
 
 /// What makes two launches the same: its workload, its spec, and the attempt if one was named.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     workload: WorkloadId,
     kind: WorkloadKind,
@@ -28,7 +28,7 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) struct Flight {
     registry: Arc<Registry>,
-    key: Key,
+    key: Arc<Key>,
     run: Arc<Run>,
     /// One that was cancelled in line, whose record the backend has yet to drop: it must not be adopted.
     predecessor: Option<Arc<Run>>,
@@ -63,11 +63,12 @@ impl Registry {
             return Ok(Ok(Arc::clone(run)));
         }
         let (run, admitted) = admit()?;
-        flights.insert(key.clone(), Arc::clone(&run));
+        let key = Arc::new(key);
+        flights.insert(Arc::clone(&key), Arc::clone(&run));
         Ok(Err((Flight { registry: Arc::clone(self), key, run, predecessor }, admitted)))
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<Key, Arc<Run>>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Arc<Key>, Arc<Run>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,7 +92,7 @@ impl Drop for Flight {
             flights.remove(&self.key);
         }
         drop(flights);
-        self.run.progress.send_modify(|progress| {
+        self.run.progress.modify(|progress| {
             progress.gone = true;
             if !progress.has_ended() {
                 progress.failure = Some(Arc::new(driver::broken()));

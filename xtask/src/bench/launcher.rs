@@ -6,7 +6,7 @@ use kube::Client;
 use tokio::{sync::mpsc, task::JoinSet};
 use wm_image::Prebuilt;
 use wm_k8s::KubernetesWorkloadManager;
-use workload_manager::{Launcher, LauncherSettings, Workload};
+use workload_manager::{Launcher, LauncherSettings};
 
 use super::{
     counter::Counter,
@@ -26,16 +26,16 @@ pub(crate) async fn run(plan: &Plan, client: Client) -> Result<Report, Failure> 
         ..LauncherSettings::default()
     };
     let launcher = Launcher::new(Arc::new(manager), settings);
+    let shared = Arc::new(plan.clone());
     let (sender, events) = mpsc::channel(plan.runs * 4);
     let mut recorder = Recorder::begin(counter, events)?;
     for wave in plan.waves() {
         let size = wave.len();
         let mut runs = JoinSet::new();
         for number in wave {
-            let workload = plan.workload(number)?;
-            let (launcher, sender) = (launcher.clone(), sender.clone());
+            let (launcher, plan, sender) = (launcher.clone(), Arc::clone(&shared), sender.clone());
             runs.spawn(async move {
-                if let Err(failure) = follow(&launcher, workload, &sender).await {
+                if let Err(failure) = follow(&launcher, &plan, number, &sender).await {
                     let _nobody_listens = sender.send(Event::Failed(failure.to_string())).await;
                 }
             });
@@ -47,19 +47,22 @@ pub(crate) async fn run(plan: &Plan, client: Client) -> Result<Report, Failure> 
 
 async fn follow(
     launcher: &Launcher,
-    workload: Workload,
+    plan: &Plan,
+    number: usize,
     sender: &mpsc::Sender<Event>,
 ) -> Result<(), Failure> {
+    let workload = plan.workload(number)?;
     let job = Plan::job(workload.id());
     let called = process::now();
     let handle = launcher.launch(workload).await?;
     let accepted = process::now();
-    sender.send(Event::Accepted { job: job.clone(), called, accepted }).await?;
+    // There is room for all events of all runs.
+    sender.try_send(Event::Accepted { job: job.clone(), called, accepted })?;
     let verdict = handle.wait().await?;
     let at = process::now();
     if !verdict.is_success() {
         return Err(format!("{job} {verdict}").into());
     }
-    sender.send(Event::Ended { job, at }).await?;
+    sender.try_send(Event::Ended { job, at })?;
     Ok(())
 }
