@@ -7,8 +7,8 @@ use std::{
 
 use futures::StreamExt as _;
 use wm_core::{
-    Error, ErrorKind, ImageRequest, Outcome, Phase, Reason, Result, RunId, RunRequest, RunStatus, Submission,
-    Verdict, Workload,
+    Error, ErrorKind, ImageReference, ImageRequest, Outcome, Phase, Reason, Result, RunId, RunRequest,
+    RunStatus, Verdict, Workload,
 };
 
 use super::{
@@ -76,15 +76,9 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
     // Where another task has a slot for the same run, this one needs none.
     let place = (!driven.is_second).then_some(place);
     let mut slot = None;
-    let begun = async {
-        match Box::pin(begin(core, run, id, place, release, &mut slot)).await {
-            Ok(()) => future::pending().await,
-            Err(error) => error,
-        }
-    };
     let end = tokio::select! {
         end = follow(core, run, id) => End::Told(end?),
-        error = begun => return Err(error),
+        error = not_begun(begin(core, run, id, place, release, &mut slot)) => return Err(error),
         () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
     };
     if let Some(slot) = slot {
@@ -105,28 +99,43 @@ struct Submitted {
 async fn submitted(
     core: &Core,
     flight: &Flight,
-    admitted: Box<(Workload, Place)>,
+    mut admitted: Box<(Workload, Place)>,
 ) -> Result<Option<Submitted>> {
     let run = flight.run();
     let holds = core.manager.capabilities().hold_runs;
-    let (workload, mut place) = *admitted;
-    if let Place::Line(waiting) = &mut place
+    if let Place::Line(waiting) = &mut admitted.1
         && !holds
     {
         run.progress.modify(|progress| progress.accepted = true);
-        let turn = async {
+        let turn = Box::pin(async {
             queued(core, run).await;
             waiting.turn().await
-        };
-        place = tokio::select! {
+        });
+        let slot = tokio::select! {
             biased;
             () = asked_to_stop(run) => return Ok(None),
-            slot = turn => Place::Slot(slot),
+            slot = turn => slot,
         };
+        admitted.1 = Place::Slot(slot);
     }
-    let Some((submission, held)) = Box::pin(submit(core, flight, workload, &place)).await? else {
-        return Ok(None);
+    // Somebody who waits for the launch is told of trouble at once; later there is nobody to tell.
+    let waits = !run.progress.borrow().accepted;
+    let image = {
+        let (workload, place) = &*admitted;
+        tokio::select! {
+            biased;
+            () = asked_to_stop(run) => return Ok(None),
+            image = resolved(core, flight, workload, place, waits) => image?,
+        }
     };
+    let (workload, place) = *admitted;
+    // Its turn may have come meanwhile.
+    let held = matches!(&place, Place::Line(waiting) if core.slots.position(waiting.ticket()).is_some());
+    let request = RunRequest::new(workload, image);
+    let request = Box::new(if held { request.held() } else { request });
+    let submit = || core.manager.submit(&request);
+    let submission =
+        if waits { guarded(async { submit().await }).await? } else { insist("submit", submit).await? };
     let id = submission.run;
     run.progress.modify(|progress| {
         progress.run = Some(id.clone());
@@ -138,51 +147,46 @@ async fn submitted(
     Ok(Some(Submitted { id, place, release: held || (holds && submission.adopted) }))
 }
 
-/// Finds the image and submits; `None` when the run is cancelled before the backend hears of it. Says also whether the
-/// run was submitted as one that waits.
-async fn submit(
+/// Finds the image, once nothing is in the way.
+async fn resolved(
     core: &Core,
     flight: &Flight,
-    workload: Workload,
+    workload: &Workload,
     place: &Place,
-) -> Result<Option<(Submission, bool)>> {
-    let run = flight.run();
-    let id = workload.id().clone();
-    // Somebody who waits for the launch is told of trouble at once; later there is nobody to tell.
-    let waits = !run.progress.borrow().accepted;
-    let image = ImageRequest::new(id.clone(), workload.kind(), workload.snapshot_image().cloned());
-    let prepare = async {
-        flight.predecessor_gone().await;
-        if matches!(place, Place::Line(_)) {
-            queued(core, run).await;
-        }
-        let resolve = || core.manager.resolve_image(&image);
-        let resolved = if waits {
-            guarded(async { resolve().await }).await?
-        } else {
-            insist("resolve image", resolve).await?
-        };
-        log(&*core.manager, &id, &resolved.explanation).await;
-        Ok(resolved.image)
+    waits: bool,
+) -> Result<ImageReference> {
+    flight.predecessor_gone().await;
+    if matches!(place, Place::Line(_)) {
+        queued(core, flight.run()).await;
+    }
+    let request =
+        ImageRequest::new(workload.id().clone(), workload.kind(), workload.snapshot_image().cloned());
+    let resolve = || core.manager.resolve_image(&request);
+    let resolved = if waits {
+        guarded(async { resolve().await }).await?
+    } else {
+        insist("resolve image", resolve).await?
     };
-    let image = tokio::select! {
-        biased;
-        () = asked_to_stop(run) => return Ok(None),
-        image = prepare => image?,
-    };
-    // Its turn may have come meanwhile.
-    let held = matches!(place, Place::Line(waiting) if core.slots.position(waiting.ticket()).is_some());
-    let request = RunRequest::new(workload, image);
-    let request = if held { request.held() } else { request };
-    let submit = || core.manager.submit(&request);
-    let submission =
-        if waits { guarded(async { submit().await }).await? } else { insist("submit", submit).await? };
-    Ok(Some((submission, held)))
+    log(&*core.manager, workload.id(), &resolved.explanation).await;
+    Ok(resolved.image)
 }
 
 async fn queued(core: &Core, run: &Run) {
     if let Some(position) = run.position(&core.slots) {
         log(&*core.manager, run.workload(), &format!("Queued: number {position} in line.")).await;
+    }
+}
+
+/// Ends only when the run can't be started.
+fn not_begun<'a>(
+    begin: impl Future<Output = Result<()>> + Send + 'a,
+) -> impl Future<Output = Error> + Send + 'a {
+    let begin = Box::pin(begin);
+    async move {
+        match begin.await {
+            Ok(()) => future::pending().await,
+            Err(error) => error,
+        }
     }
 }
 
@@ -219,12 +223,12 @@ async fn begin(
     Ok(())
 }
 
-async fn runs_already(run: &Run) {
-    run.until(|progress| progress.status.as_ref().is_some_and(|status| status.phase > Phase::Held)).await;
+fn runs_already(run: &Run) -> impl Future<Output = ()> {
+    run.until(|progress| progress.status.as_ref().is_some_and(|status| status.phase > Phase::Held))
 }
 
-async fn asked_to_stop(run: &Run) {
-    run.until(|progress| matches!(progress.cancel, Cancel::Asked)).await;
+fn asked_to_stop(run: &Run) -> impl Future<Output = ()> {
+    run.until(|progress| matches!(progress.cancel, Cancel::Asked))
 }
 
 /// Stops the run as often as it is asked for; ends when the run is still in line.

@@ -74,8 +74,11 @@ impl Run {
     }
 
     /// Waits until a fact is true.
-    pub(super) async fn until(&self, fact: impl FnMut(&Progress) -> bool + Send) {
-        self.progress.until(fact).await;
+    pub(super) fn until(
+        &self,
+        fact: impl FnMut(&Progress) -> bool + Send,
+    ) -> impl Future<Output = ()> + Send {
+        self.progress.until(fact)
     }
 
     /// Waits until the launch is done.

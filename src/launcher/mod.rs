@@ -130,14 +130,15 @@ impl Launcher {
         // Boxed: whoever awaits the launch would have room for the workload as long as it lives, and more than once.
         let workload = Box::new(workload);
         async move {
-            let run = self.begin(*workload)?;
+            let run = self.begin(workload)?;
             run.accepted().await?;
             Ok(RunHandle::new(run, Arc::clone(&self.core)))
         }
     }
 
     /// Joins the run of the same workload that is in flight, or begins one.
-    fn begin(&self, workload: Workload) -> Result<Arc<Run>> {
+    fn begin(&self, workload: Box<Workload>) -> Result<Arc<Run>> {
+        let workload = *workload;
         let begun = self.core.registry.join_or(Key::of(&workload), || {
             let place = self.admit(&workload)?;
             Ok::<_, Error>((Arc::new(Run::new(workload.id().clone(), &place)), place))

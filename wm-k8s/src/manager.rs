@@ -210,7 +210,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
         if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
             self.shared.follow().await;
             if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
-                return self.annotate(job, &messages).await;
+                return Box::pin(self.annotate(job, &messages)).await;
             }
         }
         self.shared.unplaced.keep(workload, messages);

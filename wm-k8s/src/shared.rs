@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use tokio::{
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) settings: KubernetesSettings,
     pub(crate) rights: Rights,
     pub(crate) board: Arc<Board>,
-    watches: OnceCell<Watches>,
+    watches: OnceLock<Watches>,
     restriction: OnceCell<Restriction>,
     pub(crate) unplaced: Unplaced,
     /// The right to build a Job and send it.
@@ -52,7 +52,7 @@ impl Shared {
             settings,
             rights,
             board: Arc::default(),
-            watches: OnceCell::new(),
+            watches: OnceLock::new(),
             restriction: OnceCell::new(),
             unplaced: Unplaced::default(),
             turns: Semaphore::new(CALLS_AT_ONCE),
@@ -64,9 +64,7 @@ impl Shared {
         if !self.rights.list_jobs {
             return false;
         }
-        self.watches
-            .get_or_init(|| async { Watches { _tasks: Mutex::new(watch::start(&self.api, &self.board)) } })
-            .await;
+        self.watches.get_or_init(|| Watches { _tasks: Mutex::new(watch::start(&self.api, &self.board)) });
         self.board.synced().await;
         true
     }
@@ -93,7 +91,7 @@ impl Shared {
 
     /// The Jobs that answer to an id, oldest first, as far as the watch has seen them: no request while it runs.
     pub(crate) async fn known_jobs_of(&self, id: &WorkloadId) -> Result<Vec<JobView>> {
-        if self.follows() { Ok(self.board.jobs_of(id)) } else { self.jobs_of(id).await }
+        if self.follows() { Ok(self.board.jobs_of(id)) } else { Box::pin(self.jobs_of(id)).await }
     }
 
     /// The Jobs that answer to an id, oldest first. The cluster is asked before the answer is none, since another
