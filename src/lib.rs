@@ -28,9 +28,10 @@ mod setup;
 mod sources;
 
 pub use wm_core::{
-    Attempt, Capabilities, Cursor, Error, ErrorKind, ImageReference, LogQuery, LogRecord, LogSource,
-    ManagerFactory, Outcome, Phase, Place, Reason, Registry, Result, RunFilter, RunId, RunStatus, Verdict,
-    Workload, WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager, WorkloadManagerExt,
+    Attempt, Capabilities, Cursor, Error, ErrorKind, Finding, ImageReference, LogQuery, LogRecord, LogSource,
+    ManagerFactory, Mend, Outcome, Phase, Place, Reason, Registry, Report, Result, RunFilter, RunId,
+    RunStatus, Severity, Verdict, Workload, WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager,
+    WorkloadManagerExt,
 };
 
 pub use crate::{

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use jiff::Timestamp;
 use wm_core::{
-    Capabilities, Error, ErrorKind, ImageRequest, LogQuery, LogRecord, LogSource, LogStream, ResolvedImage,
-    Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission, WorkloadId, WorkloadManager,
+    Capabilities, Error, ErrorKind, Finding, ImageRequest, LogQuery, LogRecord, LogSource, LogStream, Mend,
+    Report, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
+    WorkloadId, WorkloadManager,
 };
 
 use super::{board::Board, factory::Options, run::Stop};
@@ -52,6 +53,19 @@ impl WorkloadManager for SubprocessWorkloadManager {
             resume_logs: true,
             ..Capabilities::default()
         }
+    }
+
+    async fn preflight(&self) -> Result<Report> {
+        let directory = self.options.directory.display();
+        let told = match tokio::fs::metadata(&self.options.directory).await {
+            Ok(_) => Finding::ok("directory", format!("the programs run in {directory}")),
+            Err(error) => Finding::failure(
+                "directory",
+                format!("the programs are to run in {directory}, which can't be looked at: {error}"),
+                Mend::option("directory", "a directory that is there"),
+            ),
+        };
+        Ok(Report::new(vec![told]))
     }
 
     async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {

@@ -17,8 +17,8 @@ use tokio::{
 };
 use wm_core::{
     Attempt, AttemptRequest, Capabilities, Error, ErrorKind, ImageRequest, LogQuery, LogStream, Outcome,
-    Phase, Reason, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
-    Verdict, Workload, WorkloadId, WorkloadKind, WorkloadManager,
+    Phase, Reason, Report, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream,
+    Submission, Verdict, Workload, WorkloadId, WorkloadKind, WorkloadManager,
 };
 
 use super::{Launcher, LauncherSettings, driver::drive, handle::Run, registry::Key};
@@ -84,6 +84,9 @@ fn shown(run: &RunId, phase: Phase) -> RunStatus {
 impl WorkloadManager for Backend {
     fn capabilities(&self) -> Capabilities {
         Capabilities { hold_runs: self.holds, cancel: true, ..Capabilities::default() }
+    }
+    async fn preflight(&self) -> Result<Report> {
+        Ok(Report::default())
     }
     async fn resolve_image(&self, _: &ImageRequest) -> Result<ResolvedImage> {
         self.call("resolve").await?;

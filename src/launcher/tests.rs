@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use tokio::{sync::watch, task::yield_now, time::sleep};
 use wm_core::{
     Attempt, Capabilities, Error, ErrorKind, ImageRequest, LogQuery, LogStream, Outcome, Phase, Reason,
-    ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission, Verdict,
-    Workload, WorkloadId, WorkloadKind, WorkloadManager,
+    Report, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
+    Verdict, Workload, WorkloadId, WorkloadKind, WorkloadManager,
 };
 
 use super::{Launcher, LauncherSettings, RunHandle};
@@ -128,6 +128,10 @@ fn shown(run: &RunId, phase: Phase) -> RunStatus {
 impl WorkloadManager for Scripted {
     fn capabilities(&self) -> Capabilities {
         Capabilities { hold_runs: self.holds, cancel: true, ..Capabilities::default() }
+    }
+
+    async fn preflight(&self) -> Result<Report> {
+        Ok(Report::default())
     }
 
     async fn resolve_image(&self, _request: &ImageRequest) -> Result<ResolvedImage> {

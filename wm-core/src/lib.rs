@@ -26,6 +26,7 @@ mod log;
 mod log_store;
 mod manager;
 mod place;
+mod preflight;
 mod registry;
 mod run;
 #[cfg(feature = "testkit")]
@@ -41,6 +42,7 @@ pub use crate::{
     log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
     place::Place,
+    preflight::{Finding, Mend, Report, Severity},
     registry::{ManagerFactory, Registry},
     run::{Phase, RunFilter, RunRequest, RunStatus, Submission},
     verdict::{Evidence, Outcome, Reason, Verdict},

@@ -5,8 +5,8 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 
 use crate::{
-    Error, ErrorKind, ImageRequest, LogQuery, LogStream, ResolvedImage, Result, RunFilter, RunId, RunRequest,
-    RunStatus, Submission, WorkloadId,
+    Error, ErrorKind, ImageRequest, LogQuery, LogStream, Report, ResolvedImage, Result, RunFilter, RunId,
+    RunRequest, RunStatus, Submission, WorkloadId,
 };
 
 /// The states of a run, as they change; the last one is terminal.
@@ -44,6 +44,15 @@ pub struct Capabilities {
 pub trait WorkloadManager: fmt::Debug + Send + Sync + 'static {
     /// What it can do. A missing ability is [`ErrorKind::Unsupported`] when asked for, never a silent nothing.
     fn capabilities(&self) -> Capabilities;
+
+    /// Looks whether runs can be expected to work, and tells what is in their way with what mends it.
+    ///
+    /// It starts nothing and changes nothing. What is wrong is a finding, and so is what can't be found out. Each
+    /// warning and failure says what mends it.
+    ///
+    /// # Errors
+    /// What keeps it from looking at all, and is no matter of the set-up.
+    async fn preflight(&self) -> Result<Report>;
 
     /// Finds the image that a workload's runner starts from, and builds it where that is the strategy.
     ///

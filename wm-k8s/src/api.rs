@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use futures::Stream;
-use http::Request;
+use http::{HeaderMap, Request, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use kube::{
     Client,
@@ -37,6 +37,12 @@ pub(crate) struct Api {
     client: Client,
     namespace: Arc<str>,
     slots: Arc<Semaphore>,
+}
+
+/// A successful answer.
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 #[derive(serde::Deserialize)]
@@ -165,6 +171,39 @@ impl Api {
         self.call(|| Requests::new("/api/v1/namespaces").get(&self.namespace, &GetParams::default())).await
     }
 
+    /// Reads the document at a path, without a second try: to hear soon whether anybody answers.
+    pub(crate) async fn read_once(&self, path: &str) -> Result<Answer, CallError> {
+        self.call_once(&|| {
+            Request::get(path).body(Vec::new()).map_err(kube::core::request::Error::BuildRequest)
+        })
+        .await
+    }
+
+    /// Reads the document at a path.
+    pub(crate) async fn read(&self, path: &str) -> Result<Answer, CallError> {
+        self.answer_while(
+            || {
+                let request = Request::get(path).body(Vec::new());
+                request.map_err(kube::core::request::Error::BuildRequest)
+            },
+            CallError::is_temporary,
+        )
+        .await
+    }
+
+    /// Sends an object to a path, for an answer and nothing else: an object of the API for a dry run, or a review.
+    pub(crate) async fn submit_to_be_judged(&self, path: &str, object: &Value) -> Result<Answer, CallError> {
+        let body = serde_json::to_vec(object).map_err(CallError::Unreadable)?;
+        self.answer_while(
+            || {
+                let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(body.clone());
+                request.map_err(kube::core::request::Error::BuildRequest)
+            },
+            CallError::is_temporary,
+        )
+        .await
+    }
+
     /// Asks whether we may do something.
     pub(crate) async fn may(&self, review: &Value) -> Result<bool, CallError> {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -223,6 +262,14 @@ impl Api {
         build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
         may_pass: impl Fn(&CallError) -> bool + Send,
     ) -> Result<Bytes, CallError> {
+        Ok(self.answer_while(build, may_pass).await?.body)
+    }
+
+    async fn answer_while(
+        &self,
+        build: impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync,
+        may_pass: impl Fn(&CallError) -> bool + Send,
+    ) -> Result<Answer, CallError> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
@@ -239,7 +286,7 @@ impl Api {
     async fn call_once(
         &self,
         build: &(impl Fn() -> Result<Request<Vec<u8>>, kube::core::request::Error> + Send + Sync),
-    ) -> Result<Bytes, CallError> {
+    ) -> Result<Answer, CallError> {
         // The semaphore is never closed. Only who has a slot takes memory for a request.
         let _slot = self.slots.acquire().await;
         let request = build().map_err(build_error)?.map(Body::from);
@@ -253,7 +300,7 @@ impl Api {
         if !parts.status.is_success() {
             return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
         }
-        Ok(body)
+        Ok(Answer { headers: parts.headers, body })
     }
 }
 

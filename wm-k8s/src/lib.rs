@@ -28,6 +28,7 @@ mod manager;
 mod manifest;
 mod messages;
 mod names;
+mod preflight;
 mod reader;
 mod rights;
 mod role;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tracing::instrument;
 use wm_core::{
     Attempt, AttemptRequest, Capabilities, Error, ErrorKind, ImageRequest, ImageStrategy, LogQuery,
-    LogStream, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
-    WorkloadId, WorkloadManager,
+    LogStream, Report, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream,
+    Submission, WorkloadId, WorkloadManager,
 };
 
 use crate::{
@@ -138,6 +138,11 @@ impl WorkloadManager for KubernetesWorkloadManager {
             resume_logs: false,
             build_images: self.images.capabilities().build_images,
         }
+    }
+
+    #[instrument(skip_all, fields(namespace = self.shared.api.namespace()))]
+    async fn preflight(&self) -> Result<Report> {
+        self.shared.preflight(self.images.as_ref()).await
     }
 
     async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {

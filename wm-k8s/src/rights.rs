@@ -17,7 +17,7 @@ pub(crate) struct Right {
     pub(crate) purpose: &'static str,
 }
 
-const fn right(
+pub(crate) const fn right(
     group: &'static str,
     resource: &'static str,
     verb: &'static str,
@@ -96,7 +96,8 @@ impl Rights {
     }
 }
 
-fn review(right: &Right, namespace: &str) -> Value {
+/// The question whether we have a right.
+pub(crate) fn review(right: &Right, namespace: &str) -> Value {
     let (resource, subresource) = right.resource.split_once('/').unwrap_or((right.resource, ""));
     let mut attributes = json!({
         "namespace": namespace, "verb": right.verb, "group": right.group, "resource": resource,

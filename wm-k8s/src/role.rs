@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::rights::RIGHTS;
+use crate::rights::{RIGHTS, Right};
 
 /// Which Role to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +22,7 @@ pub fn role(
     server: &str,
     server_namespace: &str,
 ) -> Vec<Value> {
-    let mut rules: Vec<Value> = Vec::new();
-    for right in RIGHTS.iter().filter(|right| scope == RoleScope::Full || right.narrow) {
-        let same = rules
-            .iter_mut()
-            .find(|rule| rule["apiGroups"][0] == right.group && rule["resources"][0] == right.resource)
-            .and_then(|rule| rule["verbs"].as_array_mut());
-        match same {
-            Some(verbs) => verbs.push(json!(right.verb)),
-            None => rules.push(json!({
-                "apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb],
-            })),
-        }
-    }
+    let rules = rules(RIGHTS.iter().filter(|right| scope == RoleScope::Full || right.narrow));
     let name = "workload-manager";
     vec![
         json!({
@@ -53,6 +41,24 @@ pub fn role(
             "subjects": [{ "kind": "ServiceAccount", "name": server, "namespace": server_namespace }],
         }),
     ]
+}
+
+/// The rules of a Role with these rights, of which those of one resource stand together.
+pub(crate) fn rules<'a>(rights: impl IntoIterator<Item = &'a Right>) -> Vec<Value> {
+    let mut rules: Vec<Value> = Vec::new();
+    for right in rights {
+        let same = rules
+            .iter_mut()
+            .find(|rule| rule["apiGroups"][0] == right.group && rule["resources"][0] == right.resource)
+            .and_then(|rule| rule["verbs"].as_array_mut());
+        match same {
+            Some(verbs) => verbs.push(json!(right.verb)),
+            None => rules.push(json!({
+                "apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb],
+            })),
+        }
+    }
+    rules
 }
 
 #[cfg(test)]

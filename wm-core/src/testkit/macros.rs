@@ -134,6 +134,8 @@ macro_rules! __manager_checks {
             concurrent_callers_get_what_is_theirs
             capabilities_are_the_same_everywhere
             an_image_is_resolved_or_what_is_missing_is_named
+            a_preflight_starts_and_changes_nothing
+            what_a_preflight_complains_of_it_says_how_to_mend
         }
     };
 }

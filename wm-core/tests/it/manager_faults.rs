@@ -72,6 +72,10 @@ const FAULTS: &[(&str, Fault)] = &[
     ("concurrent_callers_get_what_is_theirs", Fault::LogsAreMixed),
     ("capabilities_are_the_same_everywhere", Fault::CapabilitiesChange),
     ("an_image_is_resolved_or_what_is_missing_is_named", Fault::ImageChanges),
+    ("a_preflight_starts_and_changes_nothing", Fault::PreflightSubmits),
+    ("a_preflight_starts_and_changes_nothing", Fault::PreflightReleases),
+    ("a_preflight_starts_and_changes_nothing", Fault::PreflightWrites),
+    ("what_a_preflight_complains_of_it_says_how_to_mend", Fault::PreflightOnlyComplains),
 ];
 
 /// Of a backend that can the least: what it can't do it must refuse.

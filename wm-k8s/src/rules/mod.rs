@@ -33,6 +33,8 @@ pub use self::{
     scheduling::{node_selector, tolerations},
 };
 
+pub(crate) use self::quantity::Quantity;
+
 /// The container that runs the workload: the only one that a pod failure policy can name.
 pub(crate) const MAIN_CONTAINER: &str = "main";
 

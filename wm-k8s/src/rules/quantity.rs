@@ -17,7 +17,7 @@ pub fn quantity(text: &str) -> Vec<String> {
 
 /// An amount, compared by value: `1024Mi` equals `1Gi`. `Display` is the canonical form that the server stores.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quantity {
+pub(crate) struct Quantity {
     nano: i128,
     form: Form,
 }
@@ -30,7 +30,7 @@ enum Form {
 }
 
 impl Quantity {
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let Parts { negative, whole, fraction, suffix } = split(text.trim())?;
         let (form, decimal, binary) = scale(suffix).ok_or(SUFFIX)?;
         let magnitude = match form {
@@ -38,6 +38,11 @@ impl Quantity {
             Form::Decimal | Form::Exponent => decimal_nano(whole, fraction, decimal),
         };
         Ok(Self { nano: if negative { -magnitude } else { magnitude }, form })
+    }
+
+    /// The sum, in the form of this one.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { nano: self.nano.saturating_add(other.nano), form: self.form }
     }
 
     pub(super) fn is_negative(self) -> bool {

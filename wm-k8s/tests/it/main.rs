@@ -11,6 +11,7 @@ mod identity;
 mod logs;
 mod messages;
 mod narrow;
+mod preflight;
 mod refusals;
 mod secrets;
 mod stage;

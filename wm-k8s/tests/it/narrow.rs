@@ -7,7 +7,7 @@ use wm_k8s::{KubernetesSettings, PlainSecrets, RoleScope, role};
 use crate::stage::{Stage, finish, following, id, lines, log, request, run_id, script, verdict};
 
 /// What the users' guide grants.
-const NARROW: &[(&str, &str)] = &[
+pub(crate) const NARROW: &[(&str, &str)] = &[
     ("create", "jobs"),
     ("get", "jobs"),
     ("deletecollection", "jobs"),

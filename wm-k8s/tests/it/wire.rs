@@ -81,6 +81,11 @@ impl Wire {
         self.state.lock().unwrap().rules.push(Rule { verb, resource, left: times, fault });
     }
 
+    /// From now on nothing goes wrong.
+    pub(crate) fn forget_faults(&self) {
+        self.state.lock().unwrap().rules.clear();
+    }
+
     /// From now on there are these rights alone, and access reviews say so.
     pub(crate) fn allow_only(&self, rights: &'static [(&'static str, &'static str)]) {
         self.state.lock().unwrap().allowed = Some(rights);
@@ -92,10 +97,10 @@ impl Wire {
         self.state.lock().unwrap().honest = false;
     }
 
-    /// The calls so far but for the access reviews, which every manager begins with.
+    /// The calls so far but for those that take no right, with which every manager begins.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let mut calls = self.every_call();
-        calls.retain(|call| call.resource != "selfsubjectaccessreviews");
+        calls.retain(|call| !call.is_open_to_all());
         calls
     }
 
@@ -133,8 +138,7 @@ impl Wire {
             rule.left -= 1;
             return Some(rule.fault.clone());
         }
-        (call.resource != "selfsubjectaccessreviews" && !state.allows(call.verb, &call.resource))
-            .then(|| forbidden(call))
+        (!call.is_open_to_all() && !state.allows(call.verb, &call.resource)).then(|| forbidden(call))
     }
 
     /// Answers an access review by the rights that there are; `None` where all is allowed.
@@ -203,8 +207,16 @@ impl State {
 }
 
 impl Call {
+    /// Questions about oneself and the version take no right.
+    fn is_open_to_all(&self) -> bool {
+        self.resource.starts_with("selfsubject") || self.resource == "version"
+    }
+
     fn of(request: &Request<Body>) -> Self {
         let mut path: Vec<_> = request.uri().path().split('/').skip(1).collect();
+        if path == ["version"] {
+            return Self { verb: "get", resource: "version".to_owned(), target: request.uri().to_string() };
+        }
         // `api/v1` or `apis/GROUP/v1`, then perhaps `namespaces/NAME`, then what it is about.
         path.drain(..if path[0] == "api" { 2 } else { 3 });
         if path[0] == "namespaces" && path.len() > 2 {

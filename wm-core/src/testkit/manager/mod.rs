@@ -19,11 +19,12 @@ mod identity;
 mod listing;
 mod logs;
 mod messages;
+mod preflight;
 mod safety;
 
 pub use self::{
     cancelling::*, deleting::*, following::*, held::*, identity::*, listing::*, logs::*, messages::*,
-    safety::*,
+    preflight::*, safety::*,
 };
 
 /// All checks.

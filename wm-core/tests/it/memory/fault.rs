@@ -69,4 +69,9 @@ pub(crate) enum Fault {
     LogsAreMixed,
     CapabilitiesChange,
     ImageChanges,
+
+    PreflightSubmits,
+    PreflightReleases,
+    PreflightWrites,
+    PreflightOnlyComplains,
 }

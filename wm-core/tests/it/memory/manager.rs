@@ -7,9 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use wm_core::{
-    Attempt, AttemptRequest, Capabilities, Error, ErrorKind, ImageRequest, LogQuery, LogSource, LogStream,
-    Outcome, Phase, Reason, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream,
-    Submission, Verdict, WorkloadId, WorkloadManager,
+    Attempt, AttemptRequest, Capabilities, Error, ErrorKind, Finding, ImageRequest, LogQuery, LogSource,
+    LogStream, Mend, Outcome, Phase, Reason, Report, ResolvedImage, Result, RunFilter, RunId, RunRequest,
+    RunStatus, StatusStream, Submission, Verdict, Workload, WorkloadId, WorkloadKind, WorkloadManager,
+    testkit::Program,
 };
 
 use super::{
@@ -160,6 +161,33 @@ impl WorkloadManager for MemoryManager {
         let has_runs = !self.world.state.borrow().runs.is_empty();
         let watch = self.world.can.watch != (self.has(Fault::CapabilitiesChange) && has_runs);
         Capabilities { watch, ..self.world.can }
+    }
+
+    async fn preflight(&self) -> Result<Report> {
+        let first = self.world.state.borrow().runs.first().map(|run| run.status.clone());
+        if let Some(first) = first {
+            self.world.change(|state| {
+                if self.has(Fault::PreflightSubmits) {
+                    let workload = Workload::builder("preflight".parse().unwrap(), WorkloadKind::Run);
+                    let workload = workload.command([self.world.know(&Program::new())]);
+                    let image = "registry.example.com/preflight:1".parse().unwrap();
+                    let request = RunRequest::new(workload.build().unwrap(), image);
+                    self.make(state, &request, Attempt::FIRST);
+                }
+                if self.has(Fault::PreflightWrites) {
+                    let id = &first.run.workload;
+                    self.world.write(state, id, LogSource::Manager, "checked".into(), true);
+                }
+            });
+            if self.has(Fault::PreflightReleases) {
+                self.start(0);
+            }
+        }
+        let mut complaint = Finding::warning("memory", "it is lost with the process", Mend::words("keep it"));
+        if self.has(Fault::PreflightOnlyComplains) {
+            complaint.mend = None;
+        }
+        Ok(Report::new(vec![Finding::ok("world", "it is there"), complaint]))
     }
 
     async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {
