@@ -172,6 +172,16 @@ impl Configuration {
         (self.settings.family != Family::Other).then(|| ManagerOptions::new(&self.settings).kubernetes)
     }
 
+    /// The variable that sets an option of the implementation; `None` for one that takes none.
+    pub fn variable(&self, option: &str) -> Option<String> {
+        let name = option.to_ascii_uppercase();
+        if self.settings.family != Family::Other {
+            return Some(format!("{}{name}", variable::KUBERNETES_PREFIX));
+        }
+        let factory = self.registry.factory(self.source()).ok()?;
+        factory.environment_prefix().map(|prefix| format!("{prefix}{name}"))
+    }
+
     /// Tells which image a workload's runner would start from, without asking anybody.
     ///
     /// # Errors

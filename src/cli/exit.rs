@@ -7,7 +7,7 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 const NOT_FOUND: u8 = 4;
-const CLUSTER: u8 = 5;
+pub(crate) const CLUSTER: u8 = 5;
 /// As `timeout` exits.
 const TIME_LIMIT: u8 = 124;
 /// As `docker run` exits when the fault is its own.
@@ -24,7 +24,7 @@ Exit codes:
   1    the run failed without an exit code of its own, or something unexpected happened
   2    the usage or the configuration is wrong; `wm config` says what
   4    there is no such run
-  5    the cluster can't be reached, or refuses
+  5    the cluster can't be reached, or refuses; with `doctor`: something keeps runs from working
 
   `wm run` exits with the runner's own code (1 to 255), and with
   124  the runner exceeded its time limit

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod delete;
 mod diagnostics;
+mod doctor;
 mod exit;
 mod failure;
 mod follow;
@@ -76,6 +77,7 @@ enum Command {
     Delete(delete::DeleteArguments),
     Render(Box<render::RenderArguments>),
     Config(config::ConfigArguments),
+    Doctor(doctor::DoctorArguments),
     Role(role::RoleArguments),
     Local(local::LocalArguments),
     Completions(completions::CompletionsArguments),
@@ -113,6 +115,7 @@ async fn execute(command: Command, output: Output) -> CommandResult {
         Command::Delete(arguments) => arguments.run(output).await,
         Command::Render(arguments) => arguments.run(output).await,
         Command::Config(arguments) => arguments.run(output),
+        Command::Doctor(arguments) => arguments.run(output).await,
         Command::Role(arguments) => arguments.run(output),
         Command::Local(arguments) => arguments.run(output).await,
         Command::Completions(arguments) => arguments.run(output),

@@ -1,6 +1,7 @@
 //! The command `wm`, as a program among others.
 
 mod configuration;
+mod doctor;
 mod interrupted;
 mod objects;
 mod run;

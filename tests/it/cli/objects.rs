@@ -69,7 +69,7 @@ fn every_shell_has_completions_for_every_command() {
         let ended = Machine::new().wm(&["completions", shell]);
         assert_eq!(ended.code, Some(0));
         for command in
-            ["run", "ps", "status", "logs", "cancel", "delete", "render", "config", "role", "local"]
+            ["run", "ps", "status", "logs", "cancel", "delete", "render", "config", "doctor", "role", "local"]
         {
             assert!(ended.text().contains(command), "{shell}: {command}");
         }
