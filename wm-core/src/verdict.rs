@@ -96,9 +96,19 @@ pub enum Reason {
     Configuration,
     /// The program can't be started.
     StartError,
+    /// No machine took the run in the time that it may wait for one.
+    Unschedulable,
+    /// A quota left no room for the run in the time that it may wait.
+    QuotaExceeded,
+    /// A policy of the cluster refuses what the run needs.
+    Refused,
+    /// The run was not accepted, or had no machine, in the time that it may wait, and nothing says why.
+    ScheduleTimeout,
+    /// The program had not begun in the time that it may take to start, and nothing says why.
+    StartTimeout,
     /// The node evicted the pod.
     Evicted,
-    /// The cluster took the node away from the pod: a drain, a taint, a preemption.
+    /// The cluster took the node away from the pod, or the node did not take it: a drain, a preemption.
     Disrupted,
     /// The node is gone.
     NodeLost,

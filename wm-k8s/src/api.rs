@@ -22,6 +22,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     error::{CallError, Refusal},
+    event::EventView,
     view::{JobObject, PodObject},
 };
 
@@ -116,9 +117,9 @@ impl Api {
     }
 
     /// The events about an object, as they come.
-    pub(crate) async fn events_of(&self, name: &str) -> Result<Vec<Value>, CallError> {
+    pub(crate) async fn events_of(&self, name: &str) -> Result<Vec<EventView>, CallError> {
         let params = ListParams::default().fields(&format!("involvedObject.name={name}"));
-        let list: List<Value> = self.call(|| self.core("events").list(&params)).await?;
+        let list: List<EventView> = self.call(|| self.core("events").list(&params)).await?;
         Ok(list.items.unwrap_or_default())
     }
 

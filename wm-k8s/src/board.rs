@@ -15,10 +15,16 @@ use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
 
 pub(crate) use self::{changes::Changes, run::cancelled};
 use self::{run::Run, runs::Runs};
+#[cfg(test)]
+use crate::event::EventView;
 use crate::view::{JobView, PodView};
 
 /// How many deleted Jobs are remembered: more than can be deleted between a POST and its answer.
 const MOST_DELETED: usize = 1024;
+
+/// Of one run so many reports are kept, the last ones.
+#[cfg(test)]
+const MOST_EVENTS: usize = 20;
 
 /// All runs, by the name of their Job.
 #[derive(Debug, Default)]
@@ -119,6 +125,24 @@ impl Board {
             }
         }
         run.notify();
+    }
+
+    /// Adds what the cluster reported about a run that is there.
+    #[cfg(test)]
+    pub(crate) fn add_events(&self, job: &str, events: Vec<EventView>) {
+        let mut runs = self.lock();
+        let Some(run) = runs.get_mut(job) else { return };
+        let known = run.events.get_or_insert_default();
+        let before = known.len();
+        for event in events {
+            if !known.contains(&event) {
+                known.push(event);
+            }
+        }
+        if known.len() > before {
+            known.drain(..known.len().saturating_sub(MOST_EVENTS));
+            run.notify();
+        }
     }
 
     /// Takes a deleted pod off; its last state counts once more for those who follow.

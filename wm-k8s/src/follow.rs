@@ -7,13 +7,13 @@ use std::{
 };
 
 use async_stream::try_stream;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use kube::api::LogParams;
-use serde_json::Value;
 use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
 
 use crate::{
     board::{self, Changes},
+    event::EventView,
     names,
     shared::Shared,
 };
@@ -139,44 +139,43 @@ impl Shared {
         else {
             return status;
         };
-        let Some(pod) = status.place.get("pod") else {
-            if let Some(job) = status.place.get("job") {
-                verdict.evidence.events = self.events(job).await;
-            }
-            return status;
-        };
+        let pod = status.place.get("pod");
+        if let Some(pod) = pod {
+            verdict.evidence.log_tail = self.last_lines(pod).await;
+        }
+        let about: Vec<_> = [status.place.get("job"), pod].into_iter().flatten().collect();
+        let events = self.events_about(&about).await;
+        verdict.evidence.events =
+            events.iter().filter(|event| event.is_warning()).map(EventView::line).collect();
+        status
+    }
+
+    async fn last_lines(&self, pod: &str) -> Vec<String> {
         let params = LogParams {
             container: Some(names::CONTAINER.to_owned()),
             tail_lines: Some(i64::from(TAIL_LINES)),
             ..LogParams::default()
         };
-        if let Ok(stream) = self.api.log(pod, &params).await {
-            let bytes: Vec<u8> = stream
-                .try_fold(Vec::new(), |mut all, chunk| async move {
-                    all.extend_from_slice(&chunk);
-                    Ok(all)
-                })
-                .await
-                .unwrap_or_default();
-            verdict.evidence.log_tail = tail(&bytes);
-        }
-        verdict.evidence.events = self.events(pod).await;
-        status
+        let Ok(stream) = self.api.log(pod, &params).await else { return Vec::new() };
+        let bytes: Vec<u8> = stream
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend_from_slice(&chunk);
+                Ok(all)
+            })
+            .await
+            .unwrap_or_default();
+        tail(&bytes)
     }
 
-    async fn events(&self, object: &str) -> Vec<String> {
+    /// What the cluster reported about these objects, oldest first; nothing where the role can't list events.
+    async fn events_about(&self, objects: &[&str]) -> Vec<EventView> {
         if !self.rights.list_events {
             return Vec::new();
         }
-        let events = self.api.events_of(object).await.unwrap_or_default();
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let asked = join_all(objects.iter().map(|object| self.api.events_of(object))).await;
+        let mut events: Vec<_> = asked.into_iter().flat_map(Result::unwrap_or_default).collect();
+        events.sort_by_key(EventView::last);
         events
-            .iter()
-            .filter(|event| event["type"] == "Warning")
-            .map(|event| {
-                format!("{} {}: {}", word(&event["type"]), word(&event["reason"]), word(&event["message"]))
-            })
-            .collect()
     }
 }
 

@@ -21,6 +21,7 @@ mod board;
 mod connect;
 mod diagnosis;
 mod error;
+mod event;
 mod follow;
 mod lines;
 mod lost;

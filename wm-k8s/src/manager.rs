@@ -233,7 +233,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
         };
         let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(()) };
         let pods = self.shared.pods_of(&name, run).await?;
-        if crate::status::status(&job, &pods).phase.is_terminal() {
+        if crate::status::status(&job, &pods, &[]).phase.is_terminal() {
             return Ok(());
         }
         self.shared.board.mark_cancelled(&name);

@@ -180,7 +180,7 @@ impl Shared {
         };
         let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(None) };
         let pods = self.pods_of(&name, run).await?;
-        Ok(Some(status(&job, &pods)))
+        Ok(Some(status(&job, &pods, &[])))
     }
 
     /// Looks again why a run failed that its Job alone tells of: its pod may say more than the watch has told yet.
@@ -193,7 +193,7 @@ impl Shared {
         let name = names::job(&told.run);
         let Some(job) = self.board.job(&name).filter(JobView::is_finished) else { return told };
         match self.ended_pods_of(&name, &told.run).await {
-            Ok(pods) if pods.iter().any(PodView::has_ended) => status(&job, &pods),
+            Ok(pods) if pods.iter().any(PodView::has_ended) => status(&job, &pods, &[]),
             _ => told,
         }
     }

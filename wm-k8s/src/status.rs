@@ -7,6 +7,7 @@ use wm_core::{Phase, RunStatus, Verdict};
 
 use crate::{
     diagnosis,
+    event::EventView,
     view::{JobView, PodPhase, PodView},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 ///
 /// The Job's condition is the final authority; a pod that has ended tells it about a second earlier, which counts
 /// where nothing else can follow: without a retry, without a policy, and not while somebody deletes the pod.
-pub(crate) fn status(job: &JobView, pods: &[PodView]) -> RunStatus {
+pub(crate) fn status(job: &JobView, pods: &[PodView], events: &[EventView]) -> RunStatus {
     let pod = latest(pods);
     let mut status = RunStatus::new(job.run.clone(), Phase::Pending);
     status.image.clone_from(&job.image);
@@ -29,55 +30,60 @@ pub(crate) fn status(job: &JobView, pods: &[PodView]) -> RunStatus {
             status.place.insert("node", Arc::clone(node));
         }
     }
-    if let Some(verdict) = verdict(job, pods, pod) {
+    if let Some(verdict) = verdict(job, pods, pod, events) {
         status.finished = pod.and_then(finished).or(job.completed).or_else(|| {
             job.condition("Failed").or_else(|| job.condition("Complete")).and_then(|c| c.last_transition_time)
         });
         return status.with_verdict(verdict);
     }
-    (status.phase, status.detail) = unfinished(job, pods, pod);
+    (status.phase, status.detail) = unfinished(job, pods, pod, events);
     status
 }
 
-fn verdict(job: &JobView, pods: &[PodView], pod: Option<&PodView>) -> Option<Verdict> {
+fn verdict(job: &JobView, pods: &[PodView], pod: Option<&PodView>, events: &[EventView]) -> Option<Verdict> {
     if job.condition("Complete").is_some() {
         return Some(diagnosis::success(job, pod));
     }
     if job.condition("Failed").is_some() {
-        return Some(diagnosis::failure(job, pods));
+        return Some(diagnosis::failure(job, pods, events));
     }
     let pod = pod.filter(|pod| !pod.deleting && !job.deleting && !job.suspended)?;
     match pod.phase {
         PodPhase::Succeeded => Some(diagnosis::success(job, Some(pod))),
-        PodPhase::Failed if job.backoff_limit == 0 && !job.has_policy => Some(diagnosis::failure(job, pods)),
+        PodPhase::Failed if job.backoff_limit == 0 && !job.has_policy => {
+            Some(diagnosis::failure(job, pods, events))
+        }
         _ => None,
     }
 }
 
-fn unfinished(job: &JobView, pods: &[PodView], pod: Option<&PodView>) -> (Phase, Option<String>) {
+fn unfinished(
+    job: &JobView,
+    pods: &[PodView],
+    pod: Option<&PodView>,
+    events: &[EventView],
+) -> (Phase, Option<String>) {
     if job.deleting {
         return (Phase::Stopping, None);
     }
     if job.suspended {
         return (Phase::Held, None);
     }
-    let Some(pod) = pod else { return (Phase::Pending, None) };
+    let words = || diagnosis::hindrance(job, pod, events).map(|hindrance| hindrance.finding.words);
+    let Some(pod) = pod else { return (Phase::Pending, words()) };
     match pod.phase {
         _ if pod.deleting => (Phase::Stopping, Some("the pod is being deleted".to_owned())),
         PodPhase::Failed => {
             let failed = pods.iter().filter(|pod| pod.phase == PodPhase::Failed).count();
-            let why = diagnosis::failure(job, pods).message;
+            let why = diagnosis::failure(job, pods, events).message;
             (
                 Phase::Pending,
                 Some(format!("try {failed} of {} failed: {why}", job.backoff_limit.saturating_add(1))),
             )
         }
         PodPhase::Succeeded | PodPhase::Running => (Phase::Running, None),
-        PodPhase::Pending if pod.node.is_none() => {
-            let why = pod.condition("PodScheduled").filter(|c| c.status == "False");
-            (Phase::Pending, why.and_then(|c| c.message.clone().or_else(|| c.reason.clone())))
-        }
-        PodPhase::Pending => (Phase::Starting, diagnosis::waiting(pod)),
+        PodPhase::Pending if pod.node.is_none() => (Phase::Pending, words()),
+        PodPhase::Pending => (Phase::Starting, words()),
     }
 }
 
@@ -119,7 +125,9 @@ mod tests {
         let mut last = None;
         for event in scenario["events"].as_array().unwrap() {
             let (change, object) = (event[0].as_str().unwrap(), event[1].clone());
-            if object["kind"] == "Job" {
+            if object["kind"] == "Event" {
+                board.add_events(&name, vec![serde_json::from_value(object).unwrap()]);
+            } else if object["kind"] == "Job" {
                 let job = JobView::new(&serde_json::from_value(object).unwrap()).unwrap();
                 name = Arc::clone(&job.name);
                 match change {

@@ -100,7 +100,7 @@ impl Shared {
             return Ok(true);
         }
         let pods = self.pods_of(&job.name, &job.run).await?;
-        Ok(status(job, &pods).phase.is_terminal())
+        Ok(status(job, &pods, &[]).phase.is_terminal())
     }
 
     fn secret_mode(&self, request: &RunRequest) -> Result<SecretMode> {

@@ -54,6 +54,7 @@ struct ContainerSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct JobStatus {
+    start_time: Option<Timestamp>,
     completion_time: Option<Timestamp>,
     conditions: Vec<Condition>,
 }
@@ -82,6 +83,8 @@ pub(crate) struct JobView {
     pub(crate) created: Option<Timestamp>,
     /// When it was submitted, by the clock of whoever did.
     pub(crate) submitted: Option<Timestamp>,
+    /// Since when it may have pods: suspended time is not in it.
+    pub(crate) started: Option<Timestamp>,
     pub(crate) completed: Option<Timestamp>,
     pub(crate) image: Option<String>,
     pub(crate) suspended: bool,
@@ -115,6 +118,7 @@ impl JobView {
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
             cancelled: annotations.is_some_and(|all| all.contains_key(names::CANCELLED)),
             submitted: annotations.and_then(|all| all.get(names::SUBMITTED)?.parse().ok()),
+            started: job.status.start_time,
             completed: job.status.completion_time,
             image: container.and_then(|container| container.image.clone()),
             suspended: job.spec.suspend,
@@ -130,6 +134,11 @@ impl JobView {
     /// The condition of this type, if it is true.
     pub(crate) fn condition(&self, r#type: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.r#type == r#type)
+    }
+
+    /// The condition that tells of the failure: the interim one comes first.
+    pub(crate) fn failed(&self) -> Option<&Condition> {
+        self.condition("Failed").or_else(|| self.condition("FailureTarget"))
     }
 
     /// Whether the Job's controller says that it has ended.
@@ -171,6 +180,8 @@ struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerStatus {
     pub(crate) name: String,
+    #[serde(skip)]
+    pub(crate) is_init: bool,
     pub(crate) state: ContainerState,
 }
 
@@ -217,11 +228,15 @@ pub(crate) struct PodView {
     pub(crate) reason: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) deleting: bool,
+    /// It is, or was, taken away without waiting for the node's word.
+    pub(crate) forced: bool,
     pub(crate) node: Option<Arc<str>>,
+    /// Since when it has a node.
+    pub(crate) scheduled: Option<Timestamp>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) main: Option<ContainerState>,
-    /// The init containers that have failed or keep the pod waiting.
-    pub(crate) init: Vec<ContainerStatus>,
+    /// The other containers that have failed or keep the pod waiting.
+    pub(crate) others: Vec<ContainerStatus>,
 }
 
 /// The phase of a Pod.
@@ -240,10 +255,15 @@ impl PodView {
         let run = names::run_of(labels)?;
         let status = &pod.status;
         let main = status.container_statuses.iter().flatten().find(|status| status.name == names::CONTAINER);
-        let stuck = |status: &&ContainerStatus| {
+        let beside = status.container_statuses.iter().flatten();
+        let beside = beside.filter(|status| status.name != names::CONTAINER).cloned();
+        let init = status.init_container_statuses.iter().flatten();
+        let init = init.cloned().map(|status| ContainerStatus { is_init: true, ..status });
+        let stuck = |status: &ContainerStatus| {
             status.state.waiting.is_some()
                 || status.state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
         };
+        let scheduled = status.conditions.iter().flatten().find(|c| c.r#type == "PodScheduled");
         Some(Self {
             name: pod.metadata.name.as_deref()?.into(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
@@ -259,7 +279,9 @@ impl PodView {
             reason: status.reason.clone(),
             message: status.message.clone(),
             deleting: pod.metadata.deletion_timestamp.is_some(),
+            forced: pod.metadata.deletion_grace_period_seconds == Some(0),
             node: pod.spec.node_name.as_deref().map(Into::into),
+            scheduled: scheduled.filter(|c| c.status == "True").and_then(|c| c.last_transition_time),
             conditions: status
                 .conditions
                 .iter()
@@ -272,7 +294,7 @@ impl PodView {
                 .cloned()
                 .collect(),
             main: main.map(|status| status.state.clone()),
-            init: status.init_container_statuses.iter().flatten().filter(stuck).cloned().collect(),
+            others: init.chain(beside).filter(stuck).collect(),
         })
     }
 
@@ -308,6 +330,7 @@ struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
     creation_timestamp: Option<Timestamp>,
     deletion_timestamp: Option<Timestamp>,
+    deletion_grace_period_seconds: Option<i64>,
 }
 
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
@@ -321,6 +344,7 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
         annotations: read.annotations,
         creation_timestamp: read.creation_timestamp.map(Time),
         deletion_timestamp: read.deletion_timestamp.map(Time),
+        deletion_grace_period_seconds: read.deletion_grace_period_seconds,
         ..ObjectMeta::default()
     })
 }

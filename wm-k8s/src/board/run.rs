@@ -6,6 +6,7 @@ use wm_core::{Outcome, Reason, RunStatus, Verdict};
 
 use super::changes::Changed;
 use crate::{
+    event::EventView,
     status::status,
     view::{JobView, PodView},
 };
@@ -16,6 +17,9 @@ pub(super) struct Run {
     pub(super) pods: Vec<PodView>,
     /// The last pod that was deleted: its last state tells why the Job failed.
     pub(super) lost: Option<Box<PodView>>,
+    /// What the cluster reported, of a run that was asked about. Boxed, since of most nobody asks.
+    #[expect(clippy::box_collection, reason = "thousands of runs have none")]
+    pub(super) events: Option<Box<Vec<EventView>>>,
     /// The Job was seen and is gone.
     pub(super) gone: bool,
     /// A caller of ours cancelled it.
@@ -36,7 +40,8 @@ impl Run {
             Some(lost) if self.pods.is_empty() && job.is_finished() => slice::from_ref(lost.as_ref()),
             _ => &self.pods,
         };
-        let now = status(job, pods);
+        let events = self.events.as_deref().map(Vec::as_slice).unwrap_or_default();
+        let now = status(job, pods, events);
         if !self.gone || now.phase.is_terminal() {
             return Some(now);
         }
