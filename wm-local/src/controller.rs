@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use self::job::JobController;
-pub(crate) use self::job::admit_pod;
+pub(crate) use self::job::{admit_pod, request_limits};
 use crate::{clock::Clock, faults::Faults, recorder::Recorder, store::Store};
 
 /// How fast the controllers are. The defaults are those of a real cluster, but for the first.

@@ -10,6 +10,17 @@ pub(crate) struct Quantity {
 
 const NANOS: i128 = 1_000_000_000;
 
+/// The family of suffixes in which a quantity is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notation {
+    /// `m`, `k`, `M`
+    Decimal,
+    /// `e3`
+    Exponent,
+    /// `Ki`, `Mi`
+    Binary,
+}
+
 const MALFORMED: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
@@ -30,6 +41,36 @@ impl Quantity {
     pub(crate) fn in_whole(self, divisor: Self) -> Option<i128> {
         let whole = self.nanos.checked_div(divisor.nanos)?;
         Some(whole + i128::from(self.nanos % divisor.nanos > 0))
+    }
+
+    /// As the API server writes it: without a fraction, with the largest suffix of its notation. `None` if it is none.
+    pub(crate) fn canonical(text: &str) -> Option<String> {
+        let quantity = Self::parts(text)?;
+        Some(quantity.written(Notation::of(text)))
+    }
+
+    fn written(self, notation: Notation) -> String {
+        const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+        const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+        if self.nanos == 0 {
+            return "0".to_owned();
+        }
+        // What is small or broken has no binary form.
+        let is_binary = notation == Notation::Binary && self.is_integer() && self.nanos.abs() >= 1024 * NANOS;
+        let (mut number, base, suffixes) = if is_binary {
+            (self.nanos / NANOS, 1024, &BINARY[..])
+        } else {
+            (self.nanos, 1000, &DECIMAL[..])
+        };
+        let mut place = 0;
+        while number % base == 0 && place + 1 < suffixes.len() {
+            number /= base;
+            place += 1;
+        }
+        match (notation, 3 * i32::try_from(place).unwrap_or_default() - 9) {
+            (Notation::Exponent, exponent) if exponent != 0 => format!("{number}e{exponent}"),
+            _ => format!("{number}{}", suffixes[place]),
+        }
     }
 
     fn parts(text: &str) -> Option<Self> {
@@ -59,6 +100,16 @@ impl Quantity {
             scaled / power + i128::from(scaled % power != 0)
         };
         Some(Self { nanos: if negative { -nanos } else { nanos } })
+    }
+}
+
+impl Notation {
+    fn of(text: &str) -> Self {
+        match text.trim_start_matches(|character: char| !character.is_ascii_alphabetic()) {
+            suffix if suffix.ends_with('i') => Self::Binary,
+            suffix if suffix.len() > 1 && suffix.starts_with(['e', 'E']) => Self::Exponent,
+            _ => Self::Decimal,
+        }
     }
 }
 
@@ -132,6 +183,31 @@ mod tests {
             assert_eq!(nanos(text), expected, "{text}");
         }
         assert!(nanos("400Mi") > nanos("400M"));
+    }
+
+    #[test]
+    fn quantities_are_written_as_an_api_server_writes_them() {
+        for (text, expected) in [
+            ("1000", "1k"),
+            ("1024", "1024"),
+            ("1500m", "1500m"),
+            ("2000m", "2"),
+            ("0.5", "500m"),
+            ("1e3", "1e3"),
+            ("1000e3", "1e6"),
+            ("5e0", "5"),
+            ("1E", "1E"),
+            ("10Ti", "10Ti"),
+            ("2048Mi", "2Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("0.5Ki", "512"),
+            ("0.1Ki", "102400m"),
+            ("-2000", "-2k"),
+            ("0Mi", "0"),
+        ] {
+            assert_eq!(Quantity::canonical(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(Quantity::canonical("two"), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde_json::Value;
 use tracing::debug;
 
-pub(crate) use self::pod::admit_pod;
+pub(crate) use self::pod::{admit_pod, request_limits};
 pub(super) use self::status::finished_at;
 use self::status::{is_finished, is_over};
 use self::{

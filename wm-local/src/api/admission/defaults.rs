@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::drop_nulls;
+use crate::{controller::request_limits, quantity::Quantity};
 
 pub(super) fn job(object: &mut Value) {
     clean(&mut object["spec"]);
@@ -36,14 +37,8 @@ pub(super) fn job(object: &mut Value) {
 pub(super) fn pod(object: &mut Value) {
     pod_spec(&mut object["spec"]);
     default(&mut object["spec"], "enableServiceLinks", json!(true));
-    // In a Pod, though not in a template, what is limited is requested as well.
-    for group in ["initContainers", "containers"] {
-        for container in list(&mut object["spec"], group) {
-            let limits = container["resources"]["limits"].as_object().cloned().unwrap_or_default();
-            for (resource, limit) in limits {
-                default(&mut container["resources"]["requests"], &resource, limit);
-            }
-        }
+    if let Some(spec) = object["spec"].as_object_mut() {
+        request_limits(spec);
     }
 }
 
@@ -75,6 +70,7 @@ fn pod_spec(spec: &mut Value) {
                 default(source, "defaultMode", json!(0o644));
             }
         }
+        volume.pointer_mut("/emptyDir/sizeLimit").into_iter().for_each(canonical);
         // A volume of no kind is an empty directory.
         if volume.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key("name")) {
             volume["emptyDir"] = json!({});
@@ -103,6 +99,7 @@ fn container_defaults(container: &mut Value) {
         {
             if let Some(source) = variable.get_mut("valueFrom").and_then(|from| from.get_mut(source)) {
                 default(source, field, value.into());
+                source.get_mut("divisor").into_iter().for_each(canonical);
             }
         }
         // An empty value is not written.
@@ -115,13 +112,18 @@ fn container_defaults(container: &mut Value) {
             remove(container, list_field);
         }
     }
-    // A quantity written as a number is text.
     for group in ["requests", "limits"] {
         if let Some(quantities) = container["resources"].get_mut(group).and_then(Value::as_object_mut) {
-            for quantity in quantities.values_mut().filter(|quantity| quantity.is_number()) {
-                *quantity = quantity.to_string().into();
-            }
+            quantities.values_mut().for_each(canonical);
         }
+    }
+}
+
+/// A quantity in the form that is stored; one written as a number is text.
+pub(super) fn canonical(quantity: &mut Value) {
+    let text = quantity.as_str().map_or_else(|| quantity.to_string(), ToOwned::to_owned);
+    if let Some(canonical) = Quantity::canonical(&text) {
+        *quantity = canonical.into();
     }
 }
 

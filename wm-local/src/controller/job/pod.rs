@@ -29,6 +29,7 @@ pub(super) fn pod_of(job: &Value) -> Value {
         metadata["annotations"] = annotations.clone();
     }
     let mut spec = object(&template["spec"]);
+    request_limits(&mut spec);
     admit(&mut spec);
     let quality = quality_of_service(&spec);
     json!({"metadata": metadata, "spec": spec, "status": {"phase": "Pending", "qosClass": quality}})
@@ -40,6 +41,22 @@ pub(crate) fn admit_pod(pod: &mut Value) {
     admit(spec);
     let quality = quality_of_service(spec);
     pod["status"]["qosClass"] = quality.into();
+}
+
+/// In a pod, though not in a template, what is limited is requested as well.
+pub(crate) fn request_limits(spec: &mut Map<String, Value>) {
+    for group in ["initContainers", "containers"] {
+        let containers = spec.get_mut(group).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let limits = object(&container["resources"]["limits"]);
+            for (resource, limit) in limits {
+                let requests = &mut container["resources"]["requests"];
+                if requests.get(&resource).is_none() {
+                    requests[resource] = limit;
+                }
+            }
+        }
+    }
 }
 
 /// The service account that a pod runs as.
@@ -155,5 +172,8 @@ mod tests {
         assert_eq!(class(json!({"limits": {"cpu": "1", "memory": "1Gi"}})), "Guaranteed");
         let unequal = json!({"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1"}});
         assert_eq!(class(unequal), "Burstable");
+        let pod = pod_of(&job(&json!({"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1"}})));
+        let requests = &pod["spec"]["containers"][0]["resources"]["requests"];
+        assert_eq!(*requests, json!({"cpu": "1", "memory": "1Gi"}));
     }
 }
