@@ -189,10 +189,10 @@ impl Api {
         }
     }
 
-    /// Refuses what would change an object that nobody here acts upon.
-    fn check_writable(kind: Kind) -> Result<(), ApiError> {
+    /// Refuses that there be another node, or none.
+    fn check_number(kind: Kind) -> Result<(), ApiError> {
         if kind == Kind::Node {
-            return Err(ApiError::not_implemented("writing nodes: it has one, which is always ready"));
+            return Err(ApiError::not_implemented("making or deleting nodes: it has one"));
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(super) fn delete(
     form: Form,
 ) -> Result<Response, ApiError> {
     let kind = selection.kind;
-    Api::check_writable(kind)?;
+    Api::check_number(kind)?;
     let options = delete_options(&parts.headers, parameters, body)?;
     let (objects, _) = api.store.list(kind, selection.namespace.as_deref());
     let selected: Vec<Arc<Value>> = objects.into_iter().filter(|object| selection.matches(object)).collect();

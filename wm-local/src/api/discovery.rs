@@ -84,7 +84,7 @@ fn kinds(group: &str) -> Vec<Value> {
     let mut resources = Vec::new();
     for kind in Kind::ALL.into_iter().filter(|kind| kind.group() == group) {
         let verbs: &[&str] = match kind {
-            Kind::Node => &["get", "list", "watch"],
+            Kind::Node => &["get", "list", "patch", "update", "watch"],
             Kind::Namespace => &["create", "get", "list", "patch", "update", "watch"],
             _ => &VERBS,
         };

@@ -38,7 +38,7 @@ pub(super) fn create(
     body: &[u8],
     form: Form,
 ) -> Result<Response, ApiError> {
-    Api::check_writable(kind)?;
+    Api::check_number(kind)?;
     let dry_run = parameters.dry_run("CreateOptions")?;
     let validation = parameters.field_validation("CreateOptions")?;
     let mut warnings = Warnings::default();
@@ -80,7 +80,6 @@ pub(super) fn replace(
     body: &[u8],
     form: Form,
 ) -> Result<Response, ApiError> {
-    Api::check_writable(key.kind)?;
     let dry_run = parameters.dry_run("UpdateOptions")?;
     let validation = parameters.field_validation("UpdateOptions")?;
     let mut warnings = Warnings::default();
@@ -114,7 +113,6 @@ pub(super) fn patch(
     body: &[u8],
     form: Form,
 ) -> Result<Response, ApiError> {
-    Api::check_writable(key.kind)?;
     let patch = Patch::decode(body::content_type(&parts.headers), body)?;
     let dry_run = parameters.dry_run("PatchOptions")?;
     let validation = parameters.field_validation("PatchOptions")?;
@@ -142,7 +140,7 @@ pub(super) fn delete(
     body: &[u8],
     form: Form,
 ) -> Result<Response, ApiError> {
-    Api::check_writable(key.kind)?;
+    Api::check_number(key.kind)?;
     let options = delete_options(&parts.headers, parameters, body)?;
     if key.kind == Kind::Namespace {
         return Err(ApiError::not_implemented("deleting namespaces"));

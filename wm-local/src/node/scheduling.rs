@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{faults::Shortage, quantity::Quantity};
 
@@ -92,6 +92,10 @@ fn message(why: &str, preemption: &str) -> String {
 
 /// What of the node itself keeps the pod away: only the first such thing is told.
 fn obstacle(pod: &Value, node: &Value) -> Option<&'static str> {
+    let cordon = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+    if node["spec"]["unschedulable"] == true && !tolerates(pod, &cordon) {
+        return Some("1 node(s) were unschedulable");
+    }
     let taints = node["spec"]["taints"].as_array().into_iter().flatten();
     let untolerated =
         taints.filter(|taint| taint["effect"] != "PreferNoSchedule").any(|taint| !tolerates(pod, taint));
@@ -176,8 +180,6 @@ fn of_container(container: &Value) -> Requests {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn node() -> Value {
@@ -201,7 +203,9 @@ mod tests {
     }
 
     fn refusal(pod: &Value) -> String {
-        Arc::new(Ledger::default()).reserve("u", pod, Some(&node())).unwrap_err()
+        let mut node = node();
+        node["spec"]["unschedulable"] = pod["cordoned"].clone();
+        Arc::new(Ledger::default()).reserve("u", pod, Some(&node)).unwrap_err()
     }
 
     #[test]
@@ -219,6 +223,7 @@ mod tests {
                 "1 node(s) didn't match Pod's node affinity/selector",
             ),
             (pod(&json!({"tolerations": []})), "1 node(s) had untolerated taint(s)"),
+            (json!({"cordoned": true}), "1 node(s) were unschedulable"),
         ] {
             assert_eq!(refusal(&pod), format!("0/1 nodes are available: {why}. {end}"));
         }

@@ -29,7 +29,7 @@ pub(in crate::api) fn admit_update(
         object["status"] = new["status"].take();
         return Ok(object);
     }
-    if matches!(kind, Kind::Job | Kind::Pod | Kind::Namespace) {
+    if matches!(kind, Kind::Job | Kind::Pod | Kind::Namespace | Kind::Node) {
         new["status"] = current["status"].clone();
     }
     let mut causes = check_metadata(current, &mut new);
@@ -56,7 +56,8 @@ pub(in crate::api) fn admit_update(
             causes.extend(check_content(current, &new));
         }
         Kind::Event => causes.extend(content::event(&new)),
-        Kind::Namespace | Kind::Node | Kind::ServiceAccount => {}
+        Kind::Node => causes.extend(check_node(&mut new)),
+        Kind::Namespace | Kind::ServiceAccount => {}
     }
     refuse(kind, current, causes)?;
     if kind == Kind::Job {
@@ -98,6 +99,21 @@ fn check_metadata(current: &Value, new: &mut Value) -> Vec<Cause> {
         }
     }
     causes
+}
+
+fn check_node(node: &mut Value) -> Vec<Cause> {
+    if let Some(members) = node["spec"].as_object_mut() {
+        super::drop_nulls(members);
+    }
+    let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+    let taints = node["spec"]["taints"].as_array().into_iter().flatten().enumerate();
+    let unknown =
+        taints.filter(|(_, taint)| !taint["effect"].as_str().is_some_and(|effect| effects.contains(&effect)));
+    unknown
+        .map(|(index, taint)| {
+            Cause::unsupported(format!("metadata.taints[{index}].effect"), &taint["effect"], &effects)
+        })
+        .collect()
 }
 
 fn check_job(current: &Value, new: &Value) -> Vec<Cause> {
