@@ -54,7 +54,7 @@ pub(super) fn create(
     api.store.identify(kind, namespace, &mut object);
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
-    faults::refuse(&api.faults, kind, &object)?;
+    faults::refuse(&api.faults, kind, &object)?.into_iter().for_each(|warning| warnings.push(warning));
     if dry_run {
         let key = Key::new(kind, namespace, meta(&object, "name"));
         if let Some(existing) = api.store.get(&key) {

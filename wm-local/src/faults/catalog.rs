@@ -123,9 +123,10 @@ pub const CATALOG: &[CatalogEntry] = &[
     ),
     object(
         "admission",
-        "admission=quota|policy|webhook|webhook-silent|webhook-slow|webhook-down|pod-security\
-         |service-account",
-        "Creating a Job is refused, or with `resources=pods` creating its pods, which the Job's events tell.",
+        "admission=quota|policy|policy-warns|webhook|webhook-warns|webhook-silent|webhook-slow|webhook-down\
+         |pod-security|service-account",
+        "Creating a Job is refused, or with `resources=pods` creating its pods, which the Job's events tell; \
+         `-warns` lets it be, with a Warning header.",
         "admission=quota,resources=pods,for=20s",
     ),
     object(

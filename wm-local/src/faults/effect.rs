@@ -125,6 +125,10 @@ pub enum Refusal {
     Quota,
     /// A policy of the cluster denies it: 422.
     Policy,
+    /// A policy of the cluster only warns: 201 with a Warning header.
+    PolicyWarns,
+    /// A webhook allows it with a warning: 201 with a Warning header.
+    WebhookWarns,
     /// A webhook denies it: 403, without a reason.
     Webhook,
     /// A webhook denies it without a word: 400.

@@ -13,13 +13,16 @@ use crate::{
     store::meta,
 };
 
+const POLICY: &str = "every Job needs the label 'team'";
+const CLOSING: &str = "this queue closes at 18:00";
 const WEBHOOK: &str = "jobs.policy.example";
 const WEBHOOK_URL: &str = "https://192.0.2.1:5610/validate?timeout=2s";
 
-/// Refuses a new Job or pod if a fault says so, and annotations that are no faults in any case.
-pub(crate) fn refuse(faults: &Faults, kind: Kind, object: &Value) -> Result<(), ApiError> {
+/// Refuses a new Job or pod if a fault says so, and annotations that are no faults in any case. A fault that only warns
+/// returns the warning.
+pub(crate) fn refuse(faults: &Faults, kind: Kind, object: &Value) -> Result<Option<String>, ApiError> {
     if !matches!(kind, Kind::Job | Kind::Pod) {
-        return Ok(());
+        return Ok(None);
     }
     for annotated in [object, &object["spec"]["template"]] {
         check_annotations(annotated).map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -49,7 +52,12 @@ pub(crate) fn refuse(faults: &Faults, kind: Kind, object: &Value) -> Result<(), 
         hits.into_iter().find_map(|hit| Some((refusal(&hit.effect)?, hit)))
     });
     match found {
-        None => Ok(()),
+        None => Ok(None),
+        Some((Refusal::PolicyWarns, hit)) => Ok(Some(format!(
+            "Validation failed for ValidatingAdmissionPolicy 'fault' with binding 'fault': {}",
+            hit.message.as_deref().unwrap_or(POLICY)
+        ))),
+        Some((Refusal::WebhookWarns, hit)) => Ok(Some(hit.message.unwrap_or_else(|| CLOSING.to_owned()))),
         Some((refusal, hit)) => Err(words(refusal, &hit, kind, object)),
     }
 }
@@ -91,17 +99,17 @@ fn words(refusal: Refusal, hit: &Hit, kind: Kind, object: &Value) -> ApiError {
         Refusal::Quota => {
             forbidden(name, "exceeded quota: fault, requested: pods=1, used: pods=0, limited: pods=0")
         }
-        Refusal::Policy => {
+        Refusal::Policy | Refusal::PolicyWarns => {
             let why = format!(
                 "ValidatingAdmissionPolicy 'fault' with binding 'fault' denied request: {}",
-                or("every Job needs the label 'team'")
+                or(POLICY)
             );
             let mut about = about();
             about["causes"] = json!([{"message": why}]);
             let message = format!("{} {name:?} is forbidden: {why}", kind.qualified_resource());
             ApiError::new(422, "Invalid", message).with_details(about)
         }
-        Refusal::Webhook => {
+        Refusal::Webhook | Refusal::WebhookWarns => {
             let why = or("no GPU quota is left for this team");
             ApiError::new(403, "", format!("admission webhook {WEBHOOK:?} denied the request: {why}"))
         }

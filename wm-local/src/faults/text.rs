@@ -33,10 +33,12 @@ const SHORTAGE: [(&str, Shortage); 7] = [
     ("volume", Shortage::Volume),
 ];
 
-const REFUSAL: [(&str, Refusal); 8] = [
+const REFUSAL: [(&str, Refusal); 10] = [
     ("quota", Refusal::Quota),
     ("policy", Refusal::Policy),
+    ("policy-warns", Refusal::PolicyWarns),
     ("webhook", Refusal::Webhook),
+    ("webhook-warns", Refusal::WebhookWarns),
     ("webhook-silent", Refusal::WebhookSilent),
     ("webhook-slow", Refusal::WebhookSlow),
     ("webhook-down", Refusal::WebhookDown),
