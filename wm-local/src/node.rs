@@ -142,6 +142,11 @@ impl Node {
         while self.agent.join_next().await.is_some() {}
     }
 
+    /// Whether there is a log of this container.
+    pub(crate) fn has_log(&self, pod_uid: &str, container: &str, previous: bool) -> bool {
+        self.shared.logs.find(pod_uid, container, previous).is_some()
+    }
+
     /// The log of a container, from its first run or the last one. A log that is not there is told of in the
     /// stream itself, as a kubelet does.
     pub(crate) fn logs(

@@ -33,9 +33,11 @@ pub(super) fn read(api: &Api, key: &Key, parameters: &Parameters) -> Result<Resp
         return Err(ApiError::new(500, "", message));
     }
     check_state(&pod, &container, previous)?;
-    if is_unavailable(api, &pod) {
-        let id = status_of(&pod, &container).and_then(|status| status["containerID"].as_str());
-        let excuse = format!("unable to retrieve container logs for {}", id.unwrap_or_default());
+    let status = status_of(&pod, &container).unwrap_or(&Value::Null);
+    let run = if previous { &status["lastState"]["terminated"] } else { status };
+    let id = run["containerID"].as_str().unwrap_or_default();
+    if is_unavailable(api, &pod) || !api.node.has_log(meta(&pod, "uid"), &container, previous) {
+        let excuse = format!("unable to retrieve container logs for {id}");
         return Ok(text(StatusCode::OK, "text/plain", Body::from(excuse)));
     }
     let log = api.node.logs(meta(&pod, "uid"), &container, previous, options);

@@ -33,6 +33,9 @@ use crate::{
 const FIRST_RESTART_DELAY: Duration = Duration::from_secs(10);
 const LONGEST_RESTART_DELAY: Duration = Duration::from_mins(5);
 
+/// A kubelet looks at a pod again after this time, and only then tells that a container waits for its next run.
+const RESYNC: Duration = Duration::from_secs(10);
+
 /// After a run of this time the delays begin anew.
 const LONG_RUN: Duration = Duration::from_mins(10);
 
@@ -87,6 +90,8 @@ impl Container<'_> {
             if self.shared.clock.moment() >= begin + LONG_RUN {
                 quick_restarts = 0;
             }
+            // Of the runs that have ended one is kept.
+            self.shared.logs.forget_previous(meta(self.pod, "uid"), self.text("name"));
             self.report(Report::Is(State::Terminated(termination)));
             if self.halt.is_asked() || !self.is_restarted(is_success) {
                 return;
@@ -136,11 +141,15 @@ impl Container<'_> {
             pod_name(self.pod)
         );
         self.event(Severity::Warning, "BackOff", &event);
-        self.report(Report::Is(State::Waiting { reason: "CrashLoopBackOff", message }));
-        tokio::select! {
-            () = self.halt.asked() => false,
-            () = self.shared.clock.sleep(delay) => true,
+        let begin = self.shared.clock.moment();
+        for until in [begin + delay.min(RESYNC), begin + delay] {
+            tokio::select! {
+                () = self.halt.asked() => return false,
+                () = self.shared.clock.sleep_until_if(Some(until)) => {}
+            }
+            self.report(Report::Is(State::Waiting { reason: "CrashLoopBackOff", message: message.clone() }));
         }
+        true
     }
 
     /// What to run, as soon as all that its configuration names exists. `None` if the pod is to stop before.

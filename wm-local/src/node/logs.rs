@@ -32,6 +32,14 @@ impl Logs {
         if is_previous { runs.previous.clone() } else { Some(runs.current.clone()) }
     }
 
+    /// A container has ended another run: the log of the one before goes.
+    pub(crate) fn forget_previous(&self, pod_uid: &str, container: &str) {
+        let mut by_pod = self.by_pod.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runs) = by_pod.get_mut(pod_uid).and_then(|containers| containers.get_mut(container)) {
+            runs.previous = None;
+        }
+    }
+
     pub(crate) fn forget(&self, pod_uid: &str) {
         self.by_pod.lock().unwrap_or_else(PoisonError::into_inner).remove(pod_uid);
     }

@@ -426,20 +426,6 @@ async fn failed_pods_are_replaced_up_to_the_limit_and_kept() {
 }
 
 #[tokio::test]
-async fn a_container_is_restarted_in_place_and_its_first_log_stays_readable() {
-    let mut cluster = Cluster::start();
-    let container = json!({"command": ["sh", "-c", "[ -e once ] && { echo second; exit 0; }; touch once; echo first; exit 1"]});
-    cluster.create_job("again", &json!({"backoffLimit": 3, "pod.restartPolicy": "OnFailure"}), &container);
-    let pod = cluster.pod_that(|pod| pod["status"]["phase"] == "Succeeded").await;
-    let status = &pod["status"]["containerStatuses"][0];
-    assert_eq!(status["restartCount"], 1);
-    assert_eq!(status["lastState"]["terminated"]["exitCode"], 1);
-    assert_eq!(cluster.log(&pod, FOLLOW).await, "second\n");
-    let previous = cluster.node.logs(meta(&pod, "uid"), "main", true, FOLLOW);
-    assert_eq!(previous.try_collect::<Vec<_>>().await.unwrap().concat(), b"first\n");
-}
-
-#[tokio::test]
 async fn a_finished_job_goes_when_its_time_is_over() {
     let mut cluster = Cluster::start();
     cluster.create_job("brief", &json!({"ttlSecondsAfterFinished": 0}), &json!({"command": ["true"]}));

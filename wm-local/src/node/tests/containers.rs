@@ -1,4 +1,4 @@
-//! Pods with sidecars.
+//! Pods with sidecars, and containers that run again.
 
 use super::*;
 
@@ -99,4 +99,21 @@ async fn a_failed_init_container_stops_the_sidecars_before_it() {
     cluster.store.create(Kind::Pod, "default", pod(&json!([obedient("proxy"), fetch]), &["true"])).unwrap();
     let pod = cluster.pod_that(|pod| pod["status"]["phase"] == "Failed").await;
     assert_eq!(state(&pod)["waiting"]["reason"], "PodInitializing");
+}
+
+#[tokio::test]
+async fn a_container_is_restarted_in_place_and_its_first_log_stays_until_the_second_run_has_ended() {
+    let mut cluster = Cluster::start();
+    let script = "[ -e once ] || { touch once; echo first; exit 1; }; until [ -e end ]; do sleep 0.01; done";
+    let container = json!({"command": ["sh", "-c", script]});
+    cluster.create_job("again", &json!({"backoffLimit": 3, "pod.restartPolicy": "OnFailure"}), &container);
+    let runs = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+    let pod = cluster.pod_that(|pod| is_running(pod) && runs(pod) == 1).await;
+    assert_eq!(pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 1);
+    let uid = meta(&pod, "uid");
+    let previous = cluster.node.logs(uid, "main", true, FOLLOW);
+    assert_eq!(previous.try_collect::<Vec<_>>().await.unwrap().concat(), b"first\n");
+    std::fs::write(cluster.node.shared.directories.home(uid).join("end"), "").unwrap();
+    cluster.pod_that(|pod| pod["status"]["phase"] == "Succeeded").await;
+    assert!(!cluster.node.has_log(uid, "main", true) && cluster.node.has_log(uid, "main", false));
 }
