@@ -14,7 +14,7 @@ use std::{fmt::Write as _, fs};
 
 use futures::StreamExt as _;
 
-use self::{claims::Claim, recording::Recording, run::Run};
+use self::{claims::Claim, recording::Recording, run::Run, stage::has_faults};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const BEGIN: &str = "<!-- replay: begin -->\n";
@@ -50,6 +50,7 @@ async fn every_claimed_scenario_goes_as_recorded() {
 /// A line of the table: what was compared, of what was recorded.
 fn row(recording: &Recording, claim: Claim, exchanges: usize, events: usize) -> String {
     let claimed = match claim {
+        Claim::Whole if has_faults(&recording.scenario) => "yes, with faults".to_owned(),
         Claim::Whole => "yes".to_owned(),
         Claim::Part { why, .. } => format!("in part: {why}"),
         Claim::No(why) => format!("no: {why}"),

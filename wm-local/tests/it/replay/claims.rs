@@ -27,24 +27,13 @@ impl Claim {
 
 pub(super) fn of(scenario: &str) -> Claim {
     match scenario {
-        "admission-denied" => {
-            Claim::No("policies and webhooks of a cluster are not run; a fault stands in for them")
-        }
         "create-container-config-error" => Claim::Part {
             but: &[6, 10, 11, 25, 27, 29, 31, 33, 35],
             watches: false,
             why: "texts of a runtime of containers; users of images and claims of volumes are not there",
         },
-        "evicted-by-kubelet" => Claim::No("no limits of storage are enforced; a fault stands in for them"),
         "forbidden" => Claim::Part { but: &[30], watches: true, why: "namespaces are not deleted" },
-        "image-pull-error" => Claim::No("no image is pulled; a fault stands in for a registry"),
-        "job-retries" => Claim::Part {
-            but: &[3, 4, 5, 6],
-            watches: true,
-            why: "a container that waits for its next run is told of as waiting at once, not some seconds later",
-        },
         "logs" => Claim::No("not compared yet"),
-        "oom-killed" => Claim::No("no limits of memory are enforced; a fault stands in for them"),
         "patch-and-conflict" => Claim::Part {
             but: &[0, 1, 2, 3, 4, 5, 6, 7, 18, 22, 25],
             watches: false,
@@ -62,8 +51,6 @@ pub(super) fn of(scenario: &str) -> Claim {
             Claim::No("namespaces enforce no Pod security; a fault stands in for it")
         }
         "quota" => Claim::No("quotas are not counted; a fault stands in for them"),
-        "too-many-requests" => Claim::No("requests are not queued by priority; a fault stands in for that"),
-        "unschedulable" => Claim::No("the node has no limits to fill; a fault stands in for that"),
         "watch" => Claim::Part {
             but: &[1, 2, 3, 6, 7, 14, 32, 33],
             watches: false,

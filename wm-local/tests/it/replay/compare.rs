@@ -216,6 +216,14 @@ fn rename(text: &str) -> String {
             text.replace_range(begin..begin + length, "(version)");
         }
     }
+    if let Some((before, id)) =
+        text.split_once("logs for containerd://").or(text.split_once("logs for process://"))
+    {
+        let end = id.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(id.len());
+        text = format!("{before}logs for process://(id){}", &id[end..]);
+    }
+    // Which registries may be asked without TLS is set in the machine.
+    text = text.replace("Head \"http://", "Head \"https://").replace("Head \\\"http://", "Head \\\"https://");
     text.replace("node-1", "local").replace("containerd://", "process://")
 }
 

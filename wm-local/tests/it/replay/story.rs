@@ -1,6 +1,6 @@
 //! What a watch has told of each object: the order of its states.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
@@ -101,8 +101,15 @@ impl Story {
         Self { objects, said: said(events.iter()) }
     }
 
-    /// How another story differs, of a `whole` that other watches tell of as well. One that is `cut` ends before what goes on has ended.
-    pub(super) fn differences(&self, other: &Self, whole: &Self, cut: bool) -> Vec<String> {
+    /// How another story differs, of a `whole` that other watches tell of as well. One that is `cut` ends before what
+    /// goes on has ended, and before all is said of what changed last.
+    pub(super) fn differences(
+        &self,
+        other: &Self,
+        whole: &Self,
+        cut: bool,
+        last: &HashSet<&str>,
+    ) -> Vec<String> {
         let mut found = Vec::new();
         let goes_on = |name: &str| {
             let open = whole.objects.iter().filter(|(_, course)| course.is_open);
@@ -133,7 +140,8 @@ impl Story {
             other.objects.keys().filter(|object| !self.objects.contains_key(*object) && !goes_on(object));
         found.extend(extra.map(|object| format!("something was told of {object}")));
         let missing = self.said.difference(&other.said).map(|one| format!("nobody said {one}"));
-        let extra = other.said.difference(&self.said).filter(|one| !goes_on(one));
+        let is_last = |one: &str| cut && last.iter().any(|name| one.contains(&format!(" {name}: ")));
+        let extra = other.said.difference(&self.said).filter(|one| !goes_on(one) && !is_last(one));
         found.extend(missing.chain(extra.map(|one| format!("somebody said {one}"))));
         found
     }
