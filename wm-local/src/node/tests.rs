@@ -143,8 +143,9 @@ fn background() -> DeleteOptions {
 #[tokio::test]
 async fn a_job_that_fails_is_followed_and_fails() {
     let mut cluster = Cluster::start();
-    cluster.run("fails", "echo hello; exit 3");
+    cluster.run("fails", "echo hello; until [ -e end ]; do sleep 0.01; done; exit 3");
     let pod = cluster.pod_that(is_running).await;
+    std::fs::write(cluster.node.shared.directories.home(meta(&pod, "uid")).join("end"), "").unwrap();
     assert_eq!(cluster.log(&pod, FOLLOW).await, "hello\n");
     let pod = cluster.pod_that(|pod| pod["status"]["phase"] == "Failed").await;
     let terminated = &state(&pod)["terminated"];
