@@ -27,6 +27,10 @@ pub(crate) struct Server {
     stopping: CancellationToken,
 }
 
+/// How long a connection may wait for its next request: longer than clients keep one for that, or they would now and
+/// then send a request that nobody reads any more.
+const IDLE: Duration = Duration::from_mins(3);
+
 impl Server {
     pub(crate) async fn start(address: SocketAddr, api: Arc<Api>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
@@ -91,8 +95,10 @@ async fn serve(stream: TcpStream, api: Arc<Api>) {
         let api = Arc::clone(&api);
         async move { api.handle(request.map(Body::new)).await as Result<Response, Lost> }
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         debug!(%error, "A connection broke");
     }

@@ -1,5 +1,7 @@
 //! A cluster and a plain HTTP client for it.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -13,6 +15,9 @@ use wm_local::{Cluster, ClusterOptions};
 
 pub(crate) const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
+
+/// After this time a connection is not used again.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A cluster that answers requests.
 pub(crate) struct Served {
@@ -41,7 +46,9 @@ impl Served {
 
     pub(crate) async fn start_with(options: ClusterOptions) -> Self {
         let cluster = Cluster::start(options).await.unwrap();
-        Self { cluster, client: Client::builder(TokioExecutor::new()).build_http() }
+        // Never one that the server may be about to close.
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build_http();
+        Self { cluster, client }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
