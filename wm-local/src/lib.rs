@@ -61,6 +61,7 @@ mod faults;
 mod kind;
 mod kubeconfig;
 mod node;
+mod policy;
 mod quantity;
 mod recorder;
 mod schema;

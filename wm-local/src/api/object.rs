@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Api, admission,
-    answer::{Form, Warnings, json_bytes, json_value, partial_metadata, with_warnings},
+    answer::{Form, Warnings, json_bytes, json_value, partial_metadata, refusal, with_warnings},
     body,
     collection::delete_options,
     parameters::Parameters,
@@ -20,6 +20,7 @@ use crate::{
     error::{ApiError, details},
     faults,
     kind::{Key, Kind},
+    policy,
     schema::Type,
     store::{Deleted, meta},
 };
@@ -54,17 +55,22 @@ pub(super) fn create(
     api.store.identify(kind, namespace, &mut object);
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
+    policy::review(&api.store, kind, &object)?.into_iter().for_each(|warning| warnings.push(warning));
     faults::refuse(&api.faults, kind, &object)?.into_iter().for_each(|warning| warnings.push(warning));
     if dry_run {
         let key = Key::new(kind, namespace, meta(&object, "name"));
         if let Some(existing) = api.store.get(&key) {
             let being_deleted = !meta(&existing, "deletionTimestamp").is_empty();
-            return Err(ApiError::already_exists(kind, &key.name, being_deleted));
+            let error = ApiError::already_exists(kind, &key.name, being_deleted);
+            return Ok(with_warnings(refusal(&error), &warnings));
         }
         return Ok(with_warnings(answer(api, StatusCode::CREATED, kind, &Arc::new(object), form), &warnings));
     }
     size::check(kind, &object, body.len())?;
-    let created = api.store.create(kind, namespace, object)?;
+    let created = match api.store.create(kind, namespace, object) {
+        Ok(created) => created,
+        Err(error) => return Ok(with_warnings(refusal(&error), &warnings)),
+    };
     if kind == Kind::Namespace {
         admission::populate_namespace(&api.store, meta(&created, "name"))?;
     }

@@ -27,6 +27,7 @@ use super::{ControllerOptions, queue::Queue};
 use crate::{
     clock::{Clock, Moment},
     faults::{self, Faults},
+    policy,
     recorder::{Component, Recorder, Severity},
     store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, meta},
 };
@@ -237,6 +238,8 @@ impl JobController {
         }
         let mut pod = pod::pod_of(job);
         self.store.identify(Kind::Pod, namespace, &mut pod);
+        // Nobody hears the warnings of a controller.
+        policy::review(&self.store, Kind::Pod, &pod)?;
         faults::refuse(&self.faults, Kind::Pod, &pod)?;
         let pod = self.store.create(Kind::Pod, namespace, pod)?;
         Ok(meta(&pod, "name").to_owned())

@@ -47,9 +47,11 @@ pub(super) fn of(scenario: &str) -> Claim {
             watches: false,
             why: "the eviction API and disruption budgets are not served",
         },
-        "pod-security-restricted" => {
-            Claim::No("namespaces enforce no Pod security; a fault stands in for it")
-        }
+        "pod-security-restricted" => Claim::Part {
+            but: &[6],
+            watches: true,
+            why: "containers run as the user of the cluster, not as runAsUser",
+        },
         "quota" => Claim::No("quotas are not counted; a fault stands in for them"),
         "watch" => Claim::Part {
             but: &[1, 2, 3, 6, 7, 14, 32, 33],

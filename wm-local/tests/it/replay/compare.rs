@@ -222,6 +222,17 @@ fn rename(text: &str) -> String {
         let end = id.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(id.len());
         text = format!("{before}logs for process://(id){}", &id[end..]);
     }
+    // A pod that is refused has a generated name that is nobody's.
+    for (before, after) in [("pods \"", "\" is forbidden"), ("pods \\\"", "\\\" is forbidden")] {
+        let begin = text.find(before).map(|begin| begin + before.len());
+        let end = begin.and_then(|begin| Some(begin + text[begin..].find(after)?));
+        if let (Some(begin), Some(end)) = (begin, end)
+            && let Some((_, made_up)) = text[begin..end].rsplit_once('-')
+            && made_up.len() == 5
+        {
+            text.replace_range(end - 5..end, "(generated)");
+        }
+    }
     // Which registries may be asked without TLS is set in the machine.
     text = text.replace("Head \"http://", "Head \"https://").replace("Head \\\"http://", "Head \\\"https://");
     text.replace("node-1", "local").replace("containerd://", "process://")

@@ -98,6 +98,13 @@ pub(super) fn stage_of(scenario: &str) -> Vec<StageHand> {
             let main = &pod["status"]["containerStatuses"][0];
             main["restartCount"] == 2 && main["state"]["running"].is_object()
         })],
+        "pod-security-restricted" => {
+            let labels = json!({
+                "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
+            });
+            let path = "/api/v1/namespaces/pod-security-restricted";
+            vec![patch(0, path, "application/merge-patch+json", json!({"metadata": {"labels": labels}}))]
+        }
         "too-many-requests" => vec![
             fault(0, "too-many-requests=1,users=*launcher,count=3"),
             fault(360, "too-many-requests=2,users=*launcher,verbs=delete,count=1"),
