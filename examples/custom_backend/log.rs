@@ -106,9 +106,11 @@ impl Reader {
     /// The records that are new, and whether they are the last.
     fn advance(&mut self) -> (Vec<LogRecord>, bool) {
         let LogQuery { attempt, since, follow, .. } = self.query;
+        let container = self.query.container.as_deref();
         let lines = self.lines.borrow_and_update();
         let new = lines.records.iter().skip(self.read).filter(|record| {
             attempt.is_none_or(|attempt| is_of(record, attempt))
+                && container.is_none_or(|container| is_from(record, container))
                 && since.is_none_or(|since| record.time >= Some(since))
         });
         let mut records: Vec<_> = new.cloned().collect();
@@ -121,6 +123,10 @@ impl Reader {
         let is_open = attempt.map_or(!lines.open.is_empty(), |attempt| lines.open.contains(&attempt));
         (records, !(follow && is_open))
     }
+}
+
+fn is_from(record: &LogRecord, of: &str) -> bool {
+    matches!(&record.source, LogSource::Output { container, .. } if container == of)
 }
 
 /// Whether an attempt's program wrote it; the server's messages are of no attempt.

@@ -143,7 +143,8 @@ async fn follow(run: &Run, process: Process, limit: Option<Duration>, grace: Dur
 
 /// Copies what the program writes to the log, line by line.
 async fn copy(run: &Run, instance: String, output: Receiver) {
-    let source = LogSource::Output { attempt: run.id.attempt, instance, container: "subprocess".to_owned() };
+    let container = "subprocess".to_owned();
+    let source = LogSource::Output { attempt: run.id.attempt, instance, container, restart: 0 };
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {

@@ -38,7 +38,7 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     id::{Attempt, MAX_WORKLOAD_ID, RunId, WorkloadId, WorkloadKind},
     image::{ImageReference, ImageRequest, ImageStrategy, ResolvedImage},
-    log::{Cursor, LogQuery, LogRecord, LogSource, LogStream},
+    log::{Cursor, LOG_PIECE, LogQuery, LogRecord, LogSource, LogStream},
     log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
     place::Place,

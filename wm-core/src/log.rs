@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, Result};
 
+/// How many bytes of a line are one record at least, before it goes on in a further one: so a reader needs no more
+/// memory for a line of any length.
+pub const LOG_PIECE: usize = 256 * 1024;
+
 /// The lines of a workload's log, in order.
 pub type LogStream = BoxStream<'static, Result<LogRecord>>;
 
-/// One line of a workload's log.
+/// One line of a workload's log, or a piece of one that is longer than [`LOG_PIECE`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
@@ -19,7 +23,8 @@ pub struct LogRecord {
     pub source: LogSource,
     /// The line without its end; any bytes, not necessarily text.
     pub line: Vec<u8>,
-    /// Whether the line was ended: false only for a last line without a newline.
+    /// Whether the line ends here. If not, it goes on in the next record of the same source, which has the same time;
+    /// the last record of an output has none when the program wrote no newline at its end.
     pub ended: bool,
     /// The place behind it, to read on from; `None` without [`Capabilities::resume_logs`](crate::Capabilities).
     pub cursor: Option<Cursor>,
@@ -67,6 +72,8 @@ pub enum LogSource {
         instance: String,
         /// In which container.
         container: String,
+        /// How often the container had been started before.
+        restart: u32,
     },
     /// The manager, or the server through [`log`](crate::WorkloadManager::log).
     Manager,
@@ -118,6 +125,8 @@ impl From<Cursor> for String {
 pub struct LogQuery {
     /// Only what this attempt's program wrote, and what the manager told about it; all by default.
     pub attempt: Option<Attempt>,
+    /// Only what containers of this name wrote; all by default, with the manager's messages.
+    pub container: Option<String>,
     /// Only lines behind this place, which a [`LogRecord`] of the same log told.
     pub after: Option<Cursor>,
     /// Only the last of the lines that there are now, this many; to follow goes on behind them.

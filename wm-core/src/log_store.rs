@@ -83,7 +83,7 @@ pub struct LogLine {
     pub position: LogPosition,
     /// The line without its end; any bytes, not necessarily text.
     pub line: Vec<u8>,
-    /// Whether the line was ended: false only for a last line without a newline.
+    /// Whether the line ends here, as in [`LogRecord`](crate::LogRecord): a piece of a line has a position of its own.
     pub ended: bool,
 }
 

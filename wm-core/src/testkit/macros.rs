@@ -120,6 +120,7 @@ macro_rules! __manager_checks {
             since_leaves_out_older_lines
             a_cursor_goes_on_behind_its_line
             all_attempts_are_one_log
+            one_container_is_read_alone
             readers_do_not_disturb_each_other
             an_unknown_log_is_not_found
 
@@ -186,6 +187,7 @@ macro_rules! __store_checks {
             the_tail_is_the_last_lines
             since_leaves_out_older_lines
             one_attempt_is_read_alone
+            one_container_is_read_alone
             a_cursor_goes_on_behind_its_line
             a_cursor_of_nothing_is_refused
             a_followed_log_ends_with_the_last_seal

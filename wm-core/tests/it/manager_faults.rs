@@ -60,6 +60,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("since_leaves_out_older_lines", Fault::SinceIsExclusive),
     ("a_cursor_goes_on_behind_its_line", Fault::CursorRepeatsItsLine),
     ("all_attempts_are_one_log", Fault::LastAttemptHidesOthers),
+    ("one_container_is_read_alone", Fault::ContainerIsIgnored),
     ("readers_do_not_disturb_each_other", Fault::ReadersCutEachOther),
     ("an_unknown_log_is_not_found", Fault::UnknownLogIsEmpty),
     ("messages_are_lines_of_the_log", Fault::MessagesComeFirst),

@@ -38,6 +38,7 @@ const FAULTS: &[(&str, StoreFault)] = &[
     ("the_tail_is_the_last_lines", StoreFault::TailIsHead),
     ("since_leaves_out_older_lines", StoreFault::SinceIsExclusive),
     ("one_attempt_is_read_alone", StoreFault::AttemptIsIgnored),
+    ("one_container_is_read_alone", StoreFault::ContainerIsIgnored),
     ("a_cursor_goes_on_behind_its_line", StoreFault::CursorIsATime),
     ("a_cursor_of_nothing_is_refused", StoreFault::BadCursorIsTheStart),
     ("a_followed_log_ends_with_the_last_seal", StoreFault::FollowEndsWithAnySeal),

@@ -80,7 +80,7 @@ pub async fn any_bytes_come_back(harness: &dyn ManagerHarness) {
     }
 }
 
-/// A line has any length.
+/// A line has any length: up to [`LOG_PIECE`](crate::LOG_PIECE) it is one record.
 pub async fn a_long_line_is_one_line(harness: &dyn ManagerHarness) {
     let stage = Stage::new(harness).await;
     stage.run("long", &Program::new().fill(200_000).print("\nafter\n")).await;
@@ -181,7 +181,7 @@ pub async fn all_attempts_are_one_log(harness: &dyn ManagerHarness) {
         let told: Vec<_> = records
             .iter()
             .map(|record| match &record.source {
-                LogSource::Output { attempt, instance, container } => {
+                LogSource::Output { attempt, instance, container, .. } => {
                     assert!(!instance.is_empty() && !container.is_empty(), "who wrote it: {record:?}");
                     (attempt.get(), record.text().into_owned())
                 }
@@ -193,6 +193,23 @@ pub async fn all_attempts_are_one_log(harness: &dyn ManagerHarness) {
         assert_eq!(server.query("both", one(1)).await, ["first"]);
         assert_eq!(server.query("both", one(2)).await, ["second"]);
         assert_eq!(server.query("both", one(3)).await, [""; 0]);
+    }
+}
+
+/// What one container wrote is read alone, without the manager's messages.
+pub async fn one_container_is_read_alone(harness: &dyn ManagerHarness) {
+    let stage = Stage::new(harness).await;
+    stage.run("contained", &Program::new().print("out\n")).await;
+    stage.manager.log(&id("contained"), "said").await.expect("a message is added");
+    for server in stage.servers().await {
+        let records = server.records("contained", &LogQuery::default()).await;
+        assert_eq!(texts(&records), ["out", "said"]);
+        let LogSource::Output { container, .. } = &records[0].source else {
+            panic!("the program wrote it: {:?}", records[0]);
+        };
+        let only = |name: &str| LogQuery { container: Some(name.to_owned()), ..LogQuery::default() };
+        assert_eq!(server.query("contained", only(container)).await, ["out"]);
+        assert_eq!(server.query("contained", only("no-such-container")).await, [""; 0]);
     }
 }
 

@@ -61,6 +61,7 @@ pub async fn a_line_tells_who_wrote_it_and_when(harness: &dyn StoreHarness) {
             attempt: super::run("who", 2).attempt,
             instance: "8e6aa9e7-00d5".to_owned(),
             container: "main".to_owned(),
+            restart: 1,
         };
         assert_eq!((&records[0].source, records[0].time), (&source, Some(at(5))));
     }

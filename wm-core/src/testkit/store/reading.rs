@@ -6,7 +6,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use super::{Server, StoreHarness, at, follow, line, lines, numbered, output, pod, run, seal, texts};
 use crate::{
-    Attempt, Cursor, ErrorKind, LogQuery, LogStream,
+    Attempt, Cursor, ErrorKind, LogOutput, LogQuery, LogStream,
     testkit::{assert_refused, id, pause},
 };
 
@@ -60,6 +60,19 @@ pub async fn one_attempt_is_read_alone(harness: &dyn StoreHarness) {
     let followed = LogQuery { follow: true, ..one(1) };
     server.seal(&seal("both", 1, 4)).await;
     assert_eq!(server.query("both", followed).await, ["attempt 1"], "it ends with that attempt");
+}
+
+/// What one container wrote is read alone, without messages.
+pub async fn one_container_is_read_alone(harness: &dyn StoreHarness) {
+    let server = Server::new(harness).await;
+    let sidecar =
+        LogOutput::new(run("contained", 1), "pod-1", "sidecar", 0).expect("the kit's names are legal");
+    server.append(&output("contained", 1), &[line(1, "from main")]).await;
+    server.append(&sidecar, &[line(2, "from sidecar")]).await;
+    server.say("contained", 3, "said").await;
+    let one = |name: &str| LogQuery { container: Some(name.to_owned()), ..LogQuery::default() };
+    assert_eq!(server.query("contained", one("sidecar")).await, ["from sidecar"]);
+    assert_eq!(server.query("contained", one("other")).await, [""; 0]);
 }
 
 /// Reading on from any line's place gives what is behind it in each output, on any server: also lines with an

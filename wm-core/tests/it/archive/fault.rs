@@ -27,6 +27,7 @@ pub(crate) enum StoreFault {
     TailIsHead,
     SinceIsExclusive,
     AttemptIsIgnored,
+    ContainerIsIgnored,
     CursorIsATime,
     BadCursorIsTheStart,
     FollowEndsWithAnySeal,

@@ -104,6 +104,7 @@ fn streams(
 ) -> BTreeMap<String, VecDeque<LogRecord>> {
     let mut streams = BTreeMap::new();
     let attempt = query.attempt.filter(|_| !store.has(StoreFault::AttemptIsIgnored));
+    let container = query.container.as_deref().filter(|_| !store.has(StoreFault::ContainerIsIgnored));
     let mut ids = own.clone();
     if attempt.is_none() && !store.has(StoreFault::IncludeIsIgnored) {
         let included = kept.includes.iter().filter(|(id, _)| own.contains(id));
@@ -118,7 +119,10 @@ fn streams(
     let outputs: BTreeSet<_> = kept.outputs.keys().chain(taken).collect();
     for output in outputs {
         let run = output.run();
-        if !has(&run.workload) || attempt.is_some_and(|attempt| run.attempt != attempt) {
+        if !has(&run.workload)
+            || attempt.is_some_and(|attempt| run.attempt != attempt)
+            || container.is_some_and(|container| output.container() != container)
+        {
             continue;
         }
         let forgotten = store.has(StoreFault::InstanceIsForgotten);
@@ -126,6 +130,7 @@ fn streams(
             attempt: run.attempt,
             instance: if forgotten { "pod".to_owned() } else { output.instance().to_owned() },
             container: output.container().to_owned(),
+            restart: output.restart(),
         };
         let deaf = store.has(StoreFault::FollowersHearNoOthers) && query.follow && store.server > 0;
         let lines = kept.lines(store.server, output).take(if deaf { 10 } else { usize::MAX });
@@ -136,7 +141,7 @@ fn streams(
         });
         streams.insert(serde_json::to_string(output).unwrap(), records.collect());
     }
-    if attempt.is_some() {
+    if attempt.is_some() || container.is_some() {
         return streams;
     }
     let alias = |id: &WorkloadId| kept.aliases.iter().any(|(_, alias)| alias == id);

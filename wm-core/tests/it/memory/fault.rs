@@ -55,6 +55,7 @@ pub(crate) enum Fault {
     CursorRepeatsItsLine,
     CursorIsIgnored,
     LastAttemptHidesOthers,
+    ContainerIsIgnored,
     ReadersCutEachOther,
     UnknownLogIsEmpty,
 

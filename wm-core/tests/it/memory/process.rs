@@ -127,6 +127,7 @@ impl Output<'_> {
             attempt: id.attempt,
             instance: self.index.to_string(),
             container: "main".to_owned(),
+            restart: 0,
         };
         self.world.write(state, &id.workload, source, line, ended);
     }

@@ -134,6 +134,8 @@ impl batches::Reader for Reader {
             let attempt = attempt(record);
             ids.contains(id)
                 && self.query.attempt.is_none_or(|wanted| attempt == Some(wanted))
+                && (world.has(Fault::ContainerIsIgnored)
+                    || self.query.container.as_deref().is_none_or(|wanted| container(record) == Some(wanted)))
                 && self.query.since.is_none_or(|since| record.time >= Some(since))
                 && !(world.has(Fault::SinceIsExclusive)
                     && self.query.since.is_some_and(|s| record.time == Some(s)))
@@ -149,6 +151,13 @@ impl batches::Reader for Reader {
         let open = runs.filter(|run| wanted(run.id())).any(|run| !run.has_ended());
         let follows = self.query.follow && (open || world.has(Fault::FollowNeverEnds));
         (records, !follows)
+    }
+}
+
+fn container(record: &LogRecord) -> Option<&str> {
+    match &record.source {
+        LogSource::Output { container, .. } => Some(container),
+        _ => None,
     }
 }
 
