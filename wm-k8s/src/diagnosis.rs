@@ -141,7 +141,7 @@ pub(crate) fn evidence(job: &JobView, pod: Option<&PodView>, events: &[EventView
 
 /// The first container that waits for more than its turn, in the kubelet's words.
 fn waiting(pod: &PodView) -> Option<String> {
-    let states = pod.others.iter().map(|other| &other.state).chain(&pod.main);
+    let states = pod.stuck.iter().map(|other| &other.state).chain(&pod.main);
     states.filter_map(|state| state.waiting.as_ref()).find_map(|waiting| {
         let reason = waiting.reason.as_deref()?;
         if matches!(reason, "ContainerCreating" | "PodInitializing") {

@@ -1,102 +1,176 @@
-//! From the bytes of a log with timestamps to its lines.
+//! From the bytes of a log with timestamps to its lines, in pieces of bounded length.
 
+use bytes::{Buf as _, Bytes};
 use jiff::Timestamp;
+use memchr::{memchr, memchr2};
+use wm_core::LOG_PIECE;
 
-/// One line of a container's log.
+/// No timestamp is longer.
+const MOST_STAMP: usize = 40;
+/// What is kept of a text that is no output.
+const MOST_FOREIGN: usize = 1024;
+
+/// What stands in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// The program wrote it.
-    Output { time: Timestamp, bytes: Vec<u8>, ended: bool },
+    Output(Piece),
     /// Something without a timestamp: the kubelet answers an error in the place of the log.
     Foreign(String),
 }
 
-/// Cuts a stream of bytes into lines.
+/// A line of a container's log, or a piece of a long one. All lines are cut at the same places, whatever comes at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) time: Timestamp,
+    pub(crate) bytes: Vec<u8>,
+    /// Whether the line begins here.
+    pub(crate) first: bool,
+    /// Whether the line ends here.
+    pub(crate) ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    /// In the timestamp of a line.
+    #[default]
+    Stamp,
+    /// Behind it, and whether nothing of the line has been given yet.
+    Body { time: Timestamp, first: bool },
+    /// In a line without one.
+    Foreign,
+}
+
+/// Cuts a stream of bytes into lines. It holds one chunk and one piece, whatever the length of a line.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    buffer: Vec<u8>,
-    searched: usize,
+    chunk: Bytes,
+    piece: Vec<u8>,
+    state: State,
+    stamps: Stamps,
 }
 
 impl Lines {
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+    /// Takes the next bytes; those before must have been read by [`next`](Self::next) to the end.
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        self.chunk = bytes;
     }
 
-    /// Takes the whole lines that have come.
-    pub(crate) fn take(&mut self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        let mut start = 0;
-        while let Some(at) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
-            let end = self.searched + at;
-            lines.push(parse(&self.buffer[start..end], true));
-            start = end + 1;
-            self.searched = start;
+    /// The next line or piece that has wholly come.
+    pub(crate) fn next(&mut self) -> Option<Line> {
+        while !self.chunk.is_empty() {
+            match self.state {
+                State::Stamp => {
+                    let end = memchr2(b' ', b'\n', &self.chunk);
+                    let stop = end.unwrap_or(self.chunk.len());
+                    if self.piece.len() + stop > MOST_STAMP {
+                        self.state = State::Foreign;
+                        continue;
+                    }
+                    self.piece.extend_from_slice(&self.chunk[..stop]);
+                    self.chunk.advance(stop);
+                    if end.is_none() {
+                        continue;
+                    }
+                    match self.stamps.parse(&self.piece) {
+                        Some(time) => {
+                            self.piece.clear();
+                            if self.chunk[0] == b' ' {
+                                self.chunk.advance(1);
+                            }
+                            self.state = State::Body { time, first: true };
+                        }
+                        None => self.state = State::Foreign,
+                    }
+                }
+                State::Body { time, first } => {
+                    let room = LOG_PIECE - self.piece.len();
+                    let end = memchr(b'\n', &self.chunk);
+                    let stop = end.unwrap_or(self.chunk.len()).min(room);
+                    self.piece.extend_from_slice(&self.chunk[..stop]);
+                    self.chunk.advance(stop);
+                    let ended = end == Some(stop);
+                    if ended {
+                        self.chunk.advance(1);
+                        self.state = State::Stamp;
+                    } else if self.piece.len() < LOG_PIECE || self.chunk.is_empty() {
+                        // Whether a full piece is the last of its line, the next byte tells.
+                        continue;
+                    } else {
+                        self.state = State::Body { time, first: false };
+                    }
+                    let bytes = std::mem::take(&mut self.piece);
+                    return Some(Line::Output(Piece { time, bytes, first, ended }));
+                }
+                State::Foreign => {
+                    let end = memchr(b'\n', &self.chunk);
+                    let stop = end.unwrap_or(self.chunk.len());
+                    let kept = stop.min(MOST_FOREIGN.saturating_sub(self.piece.len()));
+                    self.piece.extend_from_slice(&self.chunk[..kept]);
+                    self.chunk.advance(stop);
+                    if end.is_some() {
+                        self.chunk.advance(1);
+                        return Some(self.foreign());
+                    }
+                }
+            }
         }
-        self.buffer.drain(..start);
-        self.searched = self.buffer.len();
-        lines
+        None
     }
 
-    /// Takes what stands behind the last newline, when nothing more will come.
-    pub(crate) fn finish(self) -> Option<Line> {
-        (!self.buffer.is_empty()).then(|| parse(&self.buffer, false))
+    /// What stands behind the last newline, when nothing more will come.
+    pub(crate) fn finish(mut self) -> Option<Line> {
+        match self.state {
+            State::Stamp if self.piece.is_empty() => None,
+            State::Stamp => match self.stamps.parse(&self.piece) {
+                Some(time) => {
+                    Some(Line::Output(Piece { time, bytes: Vec::new(), first: true, ended: false }))
+                }
+                None => Some(self.foreign()),
+            },
+            State::Body { first: true, .. } if self.piece.is_empty() => None,
+            State::Body { time, first } => {
+                Some(Line::Output(Piece { time, bytes: self.piece, first, ended: false }))
+            }
+            State::Foreign => Some(self.foreign()),
+        }
+    }
+
+    fn foreign(&mut self) -> Line {
+        self.state = State::Stamp;
+        Line::Foreign(String::from_utf8_lossy(&std::mem::take(&mut self.piece)).into_owned())
     }
 }
 
-fn parse(line: &[u8], ended: bool) -> Line {
-    let space = line.iter().take(40).position(|byte| *byte == b' ');
-    let stamp = space.map_or(line, |at| &line[..at]);
-    let time = str::from_utf8(stamp).ok().and_then(|text| text.parse::<Timestamp>().ok());
-    match time {
-        Some(time) => {
-            let bytes = space.map_or(&[][..], |at| &line[at + 1..]);
-            Line::Output { time, bytes: bytes.to_vec(), ended }
+/// Reads timestamps. Most are of the same second as the one before, and end alike: that saves most of the work.
+#[derive(Debug, Default)]
+struct Stamps {
+    second: Vec<u8>,
+    start: Timestamp,
+}
+
+impl Stamps {
+    fn parse(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let known = text.strip_prefix(self.second.as_slice()).and_then(fraction);
+        if let Some(nanosecond) = known.filter(|_| !self.second.is_empty()) {
+            return self.start.checked_add(std::time::Duration::from_nanos(nanosecond)).ok();
         }
-        None => Line::Foreign(String::from_utf8_lossy(line).into_owned()),
+        let time: Timestamp = str::from_utf8(text).ok()?.parse().ok()?;
+        if let Some((second, nanosecond)) = text.split_at_checked(19)
+            && fraction(nanosecond).is_some()
+            && let Ok(start) = Timestamp::from_second(time.as_second())
+        {
+            self.second = second.to_vec();
+            self.start = start;
+        }
+        Some(time)
     }
 }
 
-/// How far a container's log has been read: a log that is opened again begins with lines that are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    last: Option<Timestamp>,
-    /// How many lines with that very timestamp have been read.
-    count: usize,
-    /// How many of them have been skipped since the log was opened again.
-    skipped: usize,
-}
-
-impl Cursor {
-    /// Where to open the log: the API counts whole seconds.
-    pub(crate) fn since(&self) -> Option<Timestamp> {
-        Timestamp::from_second(self.last?.as_second()).ok()
-    }
-
-    /// Begins anew with the same log.
-    pub(crate) fn reopen(&mut self) {
-        self.skipped = 0;
-    }
-
-    /// Whether the line is new; remembers it.
-    pub(crate) fn accept(&mut self, time: Timestamp) -> bool {
-        match self.last {
-            Some(last) if time < last => false,
-            Some(last) if time == last && self.skipped < self.count => {
-                self.skipped += 1;
-                false
-            }
-            Some(last) if time == last => {
-                self.count += 1;
-                self.skipped += 1;
-                true
-            }
-            _ => {
-                (self.last, self.count, self.skipped) = (Some(time), 1, 1);
-                true
-            }
-        }
-    }
+/// Reads `.123456789Z`, as every kubelet writes it that counts in UTC.
+fn fraction(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b".")?.strip_suffix(b"Z").filter(|digits| digits.len() == 9)?;
+    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -105,71 +179,90 @@ mod tests {
 
     use super::*;
 
-    fn output(second: i64, text: &str) -> Line {
-        Line::Output { time: Timestamp::from_second(second).unwrap(), bytes: text.into(), ended: true }
+    fn output(time: Timestamp, text: impl Into<Vec<u8>>) -> Line {
+        Line::Output(Piece { time, bytes: text.into(), first: true, ended: true })
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// What comes of a text that arrives in chunks of this length.
+    fn read(text: &[u8], chunk: usize) -> Vec<Line> {
+        let mut lines = Lines::default();
+        let mut found = Vec::new();
+        for chunk in text.chunks(chunk) {
+            lines.push(Bytes::copy_from_slice(chunk));
+            found.extend(std::iter::from_fn(|| lines.next()));
+        }
+        found.extend(lines.finish());
+        found
     }
 
     #[test]
     fn lines_are_parted_from_their_timestamps() {
-        let mut lines = Lines::default();
-        lines.push(b"1970-01-01T00:00:01.000000000Z hello\n1970-01-01T00:00:02Z \n1970-01-");
-        assert_eq!(lines.take(), [output(1, "hello"), output(2, "")]);
-        lines.push(b"01T00:00:03Z a b");
-        assert_eq!(lines.take(), []);
-        let last =
-            Line::Output { time: Timestamp::from_second(3).unwrap(), bytes: b"a b".to_vec(), ended: false };
-        assert_eq!(lines.finish(), Some(last));
+        let text =
+            b"1970-01-01T00:00:01.000000000Z hello\n1970-01-01T00:00:02Z \n1970-01-01T01:00:03+01:00 a b";
+        let last = Piece { time: at(3), bytes: b"a b".to_vec(), first: true, ended: false };
+        for chunk in 1..=text.len() {
+            assert_eq!(
+                read(text, chunk),
+                [output(at(1), "hello"), output(at(2), ""), Line::Output(last.clone())]
+            );
+        }
     }
 
     #[test]
     fn what_has_no_timestamp_is_no_output() {
-        let mut lines = Lines::default();
-        lines.push(b"unable to retrieve container logs for containerd://abc");
-        assert!(matches!(lines.finish(), Some(Line::Foreign(_))));
+        let excuse = "unable to retrieve container logs for containerd://abc";
+        for chunk in [1, 7, 100] {
+            assert_eq!(read(excuse.as_bytes(), chunk), [Line::Foreign(excuse.to_owned())]);
+            let between = format!("1970-01-01T00:00:01Z a\n{excuse}\n1970-01-01T00:00:02Z b\n");
+            let expected = [output(at(1), "a"), Line::Foreign(excuse.to_owned()), output(at(2), "b")];
+            assert_eq!(read(between.as_bytes(), chunk), expected);
+        }
+        assert_eq!(read(b"\n", 1), [Line::Foreign(String::new())]);
+        let Line::Foreign(long) = &read(&vec![b'x'; 100_000], 1000)[0] else { panic!() };
+        assert_eq!(long.len(), MOST_FOREIGN);
+    }
+
+    #[test]
+    fn a_long_line_comes_in_pieces_of_one_length() {
+        for (length, expected) in [
+            (LOG_PIECE - 1, vec![(LOG_PIECE - 1, true, true)]),
+            (LOG_PIECE, vec![(LOG_PIECE, true, true)]),
+            (LOG_PIECE + 1, vec![(LOG_PIECE, true, false), (1, false, true)]),
+            (2 * LOG_PIECE, vec![(LOG_PIECE, true, false), (LOG_PIECE, false, true)]),
+        ] {
+            let text = [b"1970-01-01T00:00:01Z ".as_slice(), &vec![b'x'; length], b"\n"].concat();
+            for chunk in [997, 65_536, text.len()] {
+                let told: Vec<_> = read(&text, chunk)
+                    .into_iter()
+                    .map(|line| match line {
+                        Line::Output(piece) => (piece.bytes.len(), piece.first, piece.ended),
+                        Line::Foreign(text) => panic!("{text}"),
+                    })
+                    .collect();
+                assert_eq!(told, expected, "{length} in chunks of {chunk}");
+            }
+        }
     }
 
     proptest! {
         #[test]
         fn any_cuts_give_the_same_lines(
-            texts in proptest::collection::vec("[^\n]{0,20}", 0..20),
-            cut in 1_usize..50,
+            texts in proptest::collection::vec((0_u32..3_000_000_000, "[^\n]{0,20}"), 0..20),
+            cut in 1_usize..80,
         ) {
-            let stamped = texts.iter().zip(1..).map(|(text, n)| format!("1970-01-01T00:00:{n:02}Z {text}\n"));
-            let whole = stamped.collect::<Vec<_>>().concat();
-            let mut lines = Lines::default();
-            let mut found = Vec::new();
-            for chunk in whole.as_bytes().chunks(cut) {
-                lines.push(chunk);
-                found.extend(lines.take());
-            }
-            let expected: Vec<_> = texts.iter().zip(1..).map(|(text, n)| output(n, text)).collect();
-            prop_assert_eq!(found, expected);
-            prop_assert_eq!(lines.finish(), None);
-        }
-
-        #[test]
-        fn a_log_that_is_cut_and_opened_again_has_every_line_once(
-            steps in proptest::collection::vec(0_i64..3, 1..60),
-            cuts in proptest::collection::vec(1_usize..60, 0..5),
-        ) {
-            // Half-second steps: several lines share a timestamp and a second.
-            let mut at = 0;
-            let times: Vec<_> = steps.iter().map(|step| {
-                at += step * 500;
-                Timestamp::from_millisecond(at).unwrap()
+            let expected: Vec<_> = texts.iter().map(|(at, text)| {
+                let time = Timestamp::from_nanosecond(i128::from(*at) * 10).unwrap();
+                output(time, text.as_str())
             }).collect();
-            let mut cursor = Cursor::default();
-            let mut read = Vec::new();
-            for end in cuts.into_iter().map(|cut| cut.min(times.len())).chain([times.len()]) {
-                cursor.reopen();
-                let since = cursor.since();
-                for (index, time) in times.iter().enumerate().take(end) {
-                    if since.is_none_or(|since| *time >= since) && cursor.accept(*time) {
-                        read.push(index);
-                    }
-                }
-            }
-            prop_assert_eq!(read, (0..times.len()).collect::<Vec<_>>());
+            let whole = texts.iter().map(|(at, text)| {
+                let time = Timestamp::from_nanosecond(i128::from(*at) * 10).unwrap();
+                format!("{time:.9} {text}\n")
+            });
+            prop_assert_eq!(read(whole.collect::<Vec<_>>().concat().as_bytes(), cut), expected);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     board,
     follow::not_found,
     manifest::{self, SecretMode},
-    messages::{self, Message},
+    messages::{Message, Messages},
     names, reader,
     rights::Rights,
     security::Restriction,
@@ -71,11 +71,11 @@ impl KubernetesWorkloadManager {
                 object.map_err(|error| error.into_error("the message could not be kept", api.namespace()))?;
             let annotations = object.metadata.annotations.unwrap_or_default();
             let mut all =
-                annotations.get(names::MESSAGES).map(|text| messages::decode(text)).unwrap_or_default();
-            all.extend_from_slice(new);
+                annotations.get(names::MESSAGES).map(|text| Messages::decode(text)).unwrap_or_default();
+            all.kept.extend_from_slice(new);
             let patch = json!({ "metadata": {
                 "resourceVersion": object.metadata.resource_version,
-                "annotations": { names::MESSAGES: messages::encode(&all) },
+                "annotations": { names::MESSAGES: all.encode() },
             }});
             match api.patch_job_as_read(name, &patch).await {
                 Ok(()) => return Ok(()),
@@ -134,8 +134,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
             keep_secrets: rights.create_secrets,
             cancel: rights.delete_job || rights.delete_jobs,
             follow_logs: true,
-            // A pod's log has no places of its own, and the order between pods and messages is made when it is read.
-            resume_logs: false,
+            resume_logs: true,
             build_images: self.images.capabilities().build_images,
         }
     }

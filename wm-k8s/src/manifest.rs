@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use wm_core::{Error, ErrorKind, Result, RunId, RunRequest};
 
 use crate::{
-    messages::{self, Message},
+    messages::{Message, Messages},
     names,
     security::{self, Restriction},
     settings::KubernetesSettings,
@@ -123,7 +123,8 @@ pub(crate) fn job(
     let mut annotations = Map::new();
     set(&mut annotations, names::SUBMITTED, submitted.map(|time| time.to_string()).as_ref());
     if !messages.is_empty() {
-        annotations.insert(names::MESSAGES.to_owned(), json!(messages::encode(messages)));
+        let messages = Messages { dropped: 0, kept: messages.to_vec() };
+        annotations.insert(names::MESSAGES.to_owned(), json!(messages.encode()));
     }
     if !annotations.is_empty() {
         metadata.insert("annotations".to_owned(), json!(annotations));

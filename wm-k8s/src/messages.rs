@@ -21,39 +21,67 @@ impl Message {
     }
 }
 
-/// Writes messages as the value of an annotation; the oldest go when they take too much room.
-pub(crate) fn encode(messages: &[Message]) -> String {
-    let mut start = 0;
-    loop {
-        let mut rows: Vec<(String, &str)> =
-            messages[start..].iter().map(|message| (message.time.to_string(), cut(&message.text))).collect();
-        let dropped = format!("[{start} earlier messages were dropped: a Job holds {LIMIT} bytes of them]");
-        if start > 0
-            && let Some(first) = messages.get(start)
-        {
-            rows.insert(0, (first.time.to_string(), &dropped));
+/// The messages that a Job holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Messages {
+    /// How many older ones had to go.
+    pub(crate) dropped: usize,
+    pub(crate) kept: Vec<Message>,
+}
+
+impl Messages {
+    /// Those behind the first ones, which somebody knows; what was dropped of the others is told by the first of them.
+    pub(crate) fn after(&self, known: usize) -> Vec<Message> {
+        let mut new = self.kept.get(known.saturating_sub(self.dropped)..).unwrap_or_default().to_vec();
+        if let Some(first) = self.kept.first().filter(|_| known < self.dropped) {
+            let lost = self.dropped - known;
+            let text = format!("[{lost} earlier messages were dropped: a Job holds {LIMIT} bytes of them]");
+            new.insert(0, Message { time: first.time, text });
         }
-        // Serializing strings into memory can't fail.
-        let text = serde_json::to_string(&rows).unwrap_or_default();
-        if text.len() <= LIMIT || start >= messages.len() {
-            return text;
+        new
+    }
+
+    /// How many there have ever been.
+    pub(crate) fn count(&self) -> usize {
+        self.dropped + self.kept.len()
+    }
+
+    /// Writes them as the value of an annotation; the oldest go when they take too much room.
+    pub(crate) fn encode(&self) -> String {
+        let mut start = 0;
+        loop {
+            let kept = &self.kept[start..];
+            let dropped = (self.dropped + start).to_string();
+            // A row without a time counts what is not there.
+            let head = Some((String::new(), dropped.as_str())).filter(|_| dropped != "0");
+            let rows = kept.iter().map(|message| (message.time.to_string(), cut(&message.text)));
+            let rows: Vec<_> = head.into_iter().chain(rows).collect();
+            // Serializing strings into memory can't fail.
+            let text = serde_json::to_string(&rows).unwrap_or_default();
+            if text.len() <= LIMIT || kept.is_empty() {
+                return text;
+            }
+            start += kept.len().div_ceil(8);
         }
-        start += (messages.len() - start).div_ceil(8);
+    }
+
+    /// Reads the annotation back; what is no message is left out, since others may write annotations too.
+    pub(crate) fn decode(annotation: &str) -> Self {
+        let mut messages = Self::default();
+        for (time, text) in serde_json::from_str::<Vec<(String, String)>>(annotation).unwrap_or_default() {
+            if time.is_empty() {
+                messages.dropped = text.parse().unwrap_or_default();
+            } else if let Ok(time) = time.parse() {
+                messages.kept.push(Message { time, text });
+            }
+        }
+        messages
     }
 }
 
 /// One message takes a quarter of the room at most.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(LIMIT / 4)]
-}
-
-/// Reads the annotation back; what is no message is left out, since others may write annotations too.
-pub(crate) fn decode(annotation: &str) -> Vec<Message> {
-    serde_json::from_str::<Vec<(String, String)>>(annotation)
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(time, text)| Some(Message { time: time.parse().ok()?, text }))
-        .collect()
 }
 
 #[cfg(test)]
@@ -66,34 +94,50 @@ mod tests {
         Message { time: Timestamp::from_second(second).unwrap(), text: text.into() }
     }
 
+    fn all(kept: Vec<Message>) -> Messages {
+        Messages { dropped: 0, kept }
+    }
+
     #[test]
     fn the_oldest_go_first_and_the_log_says_so() {
         let many: Vec<_> = (0..3000).map(|n| message(n, format!("message {n} {}", "x".repeat(80)))).collect();
-        let text = encode(&many);
+        let text = all(many.clone()).encode();
         assert!(text.len() <= LIMIT);
-        let kept = decode(&text);
-        assert!(kept[0].text.contains("earlier messages were dropped"), "{:?}", kept[0]);
-        assert_eq!(kept.last(), many.last());
+        let mut kept = Messages::decode(&text);
+        assert_eq!(kept.count(), 3000);
+        assert_eq!(kept.kept.last(), many.last());
+        let told = kept.after(0);
+        let note =
+            format!("[{} earlier messages were dropped: a Job holds {LIMIT} bytes of them]", kept.dropped);
+        assert_eq!(told[0].text, note);
+        assert_eq!(told.len(), 3000 - kept.dropped + 1);
+        assert_eq!(kept.after(2999), many[2999..], "who knew those that went misses nothing");
+        // More come, and more go.
+        kept.kept.extend((0..1000).map(|n| message(3000 + n, "y".repeat(100))));
+        let more = Messages::decode(&kept.encode());
+        assert_eq!(more.count(), 4000);
+        assert!(more.dropped > kept.dropped);
+        assert_eq!(more.after(4000), []);
     }
 
     #[test]
     fn foreign_annotations_are_no_messages() {
-        assert_eq!(decode("hello"), []);
-        assert_eq!(decode(r#"[["soon", "x"]]"#), []);
+        assert_eq!(Messages::decode("hello"), Messages::default());
+        assert_eq!(Messages::decode(r#"[["soon", "x"]]"#), Messages::default());
     }
 
     proptest! {
         #[test]
         fn messages_come_back_as_they_were(texts in proptest::collection::vec("\\PC{0,50}", 0..20)) {
-            let messages: Vec<_> = texts.into_iter().zip(0..).map(|(text, n)| message(n, text)).collect();
-            prop_assert_eq!(decode(&encode(&messages)), messages);
+            let messages = all(texts.into_iter().zip(0..).map(|(text, n)| message(n, text)).collect());
+            prop_assert_eq!(Messages::decode(&messages.encode()), messages);
         }
 
         #[test]
         fn no_message_is_too_long_for_an_annotation(length in 0_usize..300_000) {
-            let text = encode(&[message(0, "ü\"".repeat(length / 3))]);
+            let text = all(vec![message(0, "ü\"".repeat(length / 3))]).encode();
             prop_assert!(text.len() <= LIMIT);
-            prop_assert_eq!(decode(&text).len(), 1);
+            prop_assert_eq!(Messages::decode(&text).kept.len(), 1);
         }
     }
 }

@@ -1,199 +1,311 @@
 //! The log of a workload: the messages of the manager and what its containers wrote, over all attempts.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    iter,
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use async_stream::try_stream;
-use futures::{Stream, StreamExt as _, TryStreamExt as _, pin_mut};
-use kube::api::LogParams;
-use wm_core::{Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result, WorkloadId};
+use futures::{
+    FutureExt as _, Stream, StreamExt as _, TryStreamExt as _,
+    future::{Either, select},
+    pin_mut, stream,
+};
+use tokio::sync::Notify;
+use wm_core::{Attempt, Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result, WorkloadId};
 
 use crate::{
-    board,
-    lines::{Cursor, Line, Lines},
-    messages::{self, Message},
-    names,
+    board::{self, Changes},
+    bookmark::Bookmark,
+    output::{self, Item, Mode, Subject},
+    pod_log::{self, Output},
     shared::Shared,
-    view::{JobObject, JobView, PodView},
+    tail::Tail,
+    told::{Notice, Told},
+    view::{JobView, PodView},
 };
 
-/// How long to wait before a log is opened again, or a role without `watch` looks again.
+/// How often a manager looks for news that is not told of them.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Opens the log of a workload.
+/// Opens the log of a workload: what there is to open is open when it returns, so that who reads it late still can.
 pub(crate) async fn open(shared: Arc<Shared>, id: WorkloadId, query: LogQuery) -> Result<LogStream> {
-    if query.after.is_some() {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "a log of pods can't be read on from a place; read it since a time",
-        ));
-    }
+    let bookmark = query.after.as_ref().map(Bookmark::parse).transpose()?;
     let live = query.follow && shared.follow().await;
-    let known = !shared.jobs_of(&id).await?.is_empty() || !shared.unplaced.of(&id).is_empty();
-    if !known {
+    let jobs = shared.jobs_of(&id).await?;
+    if jobs.is_empty() && shared.unplaced.of(&id).is_empty() {
         return Err(Error::new(
             ErrorKind::NotFound,
             "there is no log of this workload: it was never submitted, or it ended and was removed",
         )
         .with_context("workload", id.as_str()));
     }
-    let mut reader = Reader { shared, id, query, live, cursors: HashMap::new(), told: HashMap::new() };
-    Ok(try_stream! {
-        if let Some(tail) = reader.query.tail {
-            let tail = usize::try_from(tail).unwrap_or(usize::MAX);
-            let mut last = VecDeque::new();
-            {
-                let snapshot = reader.pass(false);
-                pin_mut!(snapshot);
-                while let Some(record) = snapshot.try_next().await? {
-                    last.push_back(record);
-                    if last.len() > tail {
-                        last.pop_front();
-                    }
-                }
-            }
-            for record in last {
-                yield record;
-            }
-        }
-        if reader.query.tail.is_none() || reader.query.follow {
-            let follow = reader.query.follow;
-            let records = reader.pass(follow);
-            pin_mut!(records);
-            while let Some(record) = records.try_next().await? {
-                yield record;
-            }
-        }
+    if let Some((workload, _)) = bookmark.as_ref().and_then(|bookmark| bookmark.attempt.as_ref())
+        && *workload != id
+        && !jobs.iter().any(|job| job.run.workload == *workload)
+    {
+        return Err(Error::new(ErrorKind::InvalidRequest, "this is a place of another workload's log")
+            .with_context("workload", id.as_str())
+            .with_context("cursor", query.after.as_ref().map(ToString::to_string).unwrap_or_default()));
     }
-    .boxed())
+    let opened = Arc::new(Notify::new());
+    let reader = Reader {
+        shared,
+        id,
+        query,
+        live,
+        start: bookmark.as_ref().and_then(|bookmark| bookmark.attempt.clone()),
+        told: Told::new(bookmark.as_ref()),
+        bookmark: bookmark.unwrap_or_default(),
+        opened: Arc::clone(&opened),
+    };
+    let mut records = reader.records().boxed();
+    let first = match select(records.next(), opened.notified().boxed()).await {
+        Either::Left((None, _)) => return Ok(stream::empty().boxed()),
+        Either::Left((Some(record), _)) => Some(record?),
+        Either::Right(_) => None,
+    };
+    Ok(stream::iter(first.map(Ok)).chain(records).boxed())
 }
 
-#[derive(Debug)]
 struct Reader {
     shared: Arc<Shared>,
     id: WorkloadId,
     query: LogQuery,
     /// Whether the board tells of changes; else they are looked for.
     live: bool,
-    /// How far each pod has been read, by its UID.
-    cursors: HashMap<String, Cursor>,
-    /// How many messages of each Job have been told.
-    told: HashMap<String, usize>,
+    /// The attempt that somebody else has read up to.
+    start: Option<(WorkloadId, Attempt)>,
+    bookmark: Bookmark,
+    told: Told,
+    opened: Arc<Notify>,
 }
 
-/// How pods are read.
-#[derive(Clone, Copy, Debug)]
-struct Reading {
-    since: Option<jiff::Timestamp>,
-    /// As in [`Reader`].
-    live: bool,
-    /// Whether a line that is still being written is given as far as it goes, to who does not wait for the rest.
-    in_parts: bool,
+/// A record on its way out.
+struct Entry {
+    record: LogRecord,
+    /// Whether a line begins with it.
+    first: bool,
 }
 
 impl Reader {
-    /// Reads on from where the last pass ended.
-    fn pass(&mut self, follow: bool) -> impl Stream<Item = Result<LogRecord>> + Send + '_ {
-        let since = self.query.since;
+    fn records(mut self) -> impl Stream<Item = Result<LogRecord>> + Send {
         try_stream! {
-            let jobs = self.shared.jobs_of(&self.id).await?;
-            let attempts = jobs.into_iter().filter(|job| self.query.attempt.is_none_or(|only| job.run.attempt == only));
-            let attempts = attempts.collect::<Vec<_>>();
-            // A message may be with a later Job than the one that ran when it was written.
-            let mut messages = self.unplaced(&attempts);
-            for job in &attempts {
-                messages.extend(self.messages(job).await?);
-            }
-            messages.sort_by_key(|message| message.time);
-            let mut messages = messages.into_iter().peekable();
-            for (index, job) in attempts.iter().enumerate() {
-                let next = attempts.get(index + 1).and_then(board::begun);
-                let own = iter::from_fn(|| messages.next_if(|message| next.is_none() || message.time < next));
-                let own = own.collect();
-                let output = self.attempt(job, follow, own);
-                pin_mut!(output);
-                while let Some(record) = output.try_next().await? {
-                    yield record;
-                }
-            }
-            for record in messages {
-                yield record;
-            }
-            for record in self.unplaced(&attempts) {
-                yield record;
-            }
-        }
-        .try_filter(move |record: &LogRecord| futures::future::ready(is_wanted(record, since)))
-    }
-
-    /// Reads one attempt, to its end where it is followed, with the messages that were written in its time.
-    fn attempt<'a>(
-        &'a mut self,
-        job: &'a JobView,
-        follow: bool,
-        mut waiting: VecDeque<LogRecord>,
-    ) -> impl Stream<Item = Result<LogRecord>> + Send + 'a {
-        let reading = Reading { since: self.query.since, live: self.live, in_parts: !self.query.follow };
-        try_stream! {
-            loop {
-                let mut change = self.shared.board.subscribe(&job.name);
-                let ended = !follow || self.has_ended(job).await?;
-                let finished = job.is_finished() || (follow && ended);
-                let mut pods = if finished {
-                    self.shared.ended_pods_of(&job.name, &job.run).await?
-                } else {
-                    self.shared.pods_of(&job.name, &job.run).await?
-                };
-                pods.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
-                let mut any = false;
-                for pod in pods {
-                    any = true;
-                    // What is known before the program starts is older than all that it will write.
-                    if !pod.has_started() {
-                        for message in waiting.drain(..) {
-                            yield message;
-                        }
+            if let Some(lines) = self.query.tail {
+                let mut tail = Tail::new(lines);
+                let start = (self.bookmark.clone(), self.told.clone());
+                {
+                    let there = self.pass(false);
+                    pin_mut!(there);
+                    while let Some(entry) = there.try_next().await? {
+                        tail.push(entry.record, entry.first);
                     }
-                    let output = pod_output(&self.shared, &mut self.cursors, &pod, job, follow && !pod.has_ended(), reading);
-                    pin_mut!(output);
-                    while let Some(record) = output.try_next().await? {
-                        while waiting.front().is_some_and(|message: &LogRecord| message.time <= record.time) {
-                            if let Some(message) = waiting.pop_front() {
-                                yield message;
+                }
+                match tail.skipped() {
+                    // They are too many to be held, so they are read once more.
+                    Some(skipped) => {
+                        let count = tail.count();
+                        (self.bookmark, self.told) = start;
+                        let mut seen = 0;
+                        let again = self.pass(false);
+                        pin_mut!(again);
+                        while let Some(entry) = again.try_next().await? {
+                            seen += u64::from(entry.first);
+                            if seen > count {
+                                break;
+                            }
+                            if seen > skipped {
+                                yield entry.record;
                             }
                         }
-                        yield record;
+                    }
+                    None => {
+                        for record in tail.into_records() {
+                            yield record;
+                        }
+                    }
+                }
+            }
+            if self.query.tail.is_none() || self.query.follow {
+                let follow = self.query.follow;
+                let entries = self.pass(follow);
+                pin_mut!(entries);
+                while let Some(entry) = entries.try_next().await? {
+                    yield entry.record;
+                }
+            }
+        }
+    }
+
+    /// Reads on from where the last pass ended.
+    fn pass(&mut self, follow: bool) -> impl Stream<Item = Result<Entry>> + Send + '_ {
+        let since = self.query.since;
+        let is_wanted =
+            move |record: &LogRecord| since.is_none_or(|since| record.time.is_none_or(|time| time >= since));
+        try_stream! {
+            let mut read = HashSet::new();
+            loop {
+                let all = self.shared.jobs_of(&self.id).await?;
+                let known = self.known(&all);
+                let only = self.query.attempt;
+                let attempts: Vec<_> = all
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, job)| (index < known, Arc::new(job)))
+                    .filter(|(_, job)| only.is_none_or(|only| job.run.attempt == only) && !read.contains(&job.uid))
+                    .collect();
+                if attempts.is_empty() && !read.is_empty() {
+                    break;
+                }
+                // A message may be with a later Job than the one that ran when it was written.
+                let jobs: Vec<_> = attempts.iter().map(|(_, job)| Arc::clone(job)).collect();
+                self.hear(&jobs).await?;
+                for (index, (is_known, job)) in attempts.iter().enumerate() {
+                    read.insert(job.uid.clone());
+                    let next = attempts.get(index + 1).and_then(|(_, next)| board::begun(next));
+                    let own = self.told.take_before(next);
+                    let output = self.attempt(job, follow, *is_known, own);
+                    pin_mut!(output);
+                    while let Some(entry) = output.try_next().await? {
+                        yield entry;
+                    }
+                }
+                self.told.hear_unplaced(&self.shared, &self.ids(&jobs));
+                for notice in self.told.take_before(None) {
+                    yield self.say(notice);
+                }
+                // Who follows a log follows the attempts that began meanwhile, too.
+                if !follow || attempts.is_empty() {
+                    break;
+                }
+            }
+        }
+        .try_filter(move |entry: &Entry| futures::future::ready(is_wanted(&entry.record)))
+    }
+
+    /// How many attempts come before the one that somebody else has read up to.
+    fn known(&self, jobs: &[JobView]) -> usize {
+        let Some((workload, attempt)) = &self.start else { return 0 };
+        let own = |job: &&JobView| job.run.workload == *workload;
+        let at = jobs.iter().position(|job| own(&job) && job.run.attempt == *attempt);
+        // It may be gone.
+        let after = || jobs.iter().position(|job| own(&job) && job.run.attempt > *attempt);
+        at.or_else(after).unwrap_or(jobs.len())
+    }
+
+    /// Reads one attempt, to its end where it is followed, with the messages that were written in its time. Of one that
+    /// is known, only what was not at its end is read.
+    fn attempt<'a>(
+        &'a mut self,
+        job: &'a Arc<JobView>,
+        follow: bool,
+        is_known: bool,
+        mut waiting: VecDeque<Notice>,
+    ) -> impl Stream<Item = Result<Entry>> + Send + 'a {
+        try_stream! {
+            if !is_known {
+                self.bookmark.turn_to(&job.run.workload, job.run.attempt);
+            }
+            let mut news = self.shared.board.subscribe(&job.name);
+            let mut unplaced = self.shared.unplaced.subscribe();
+            let mut any = is_known;
+            loop {
+                news.skip();
+                unplaced.borrow_and_update();
+                let ended = !follow || self.has_ended(job).await?;
+                let mut pods = self.pods(job, follow && ended).await?;
+                // Whether changes were heard of that have not been looked at.
+                let mut has_changed = false;
+                pods.retain(|pod| !is_known || self.bookmark.pods.contains_key(&pod.uid));
+                for pod in pods {
+                    any = true;
+                    if self.bookmark.is_done(&pod.uid) {
+                        continue;
+                    }
+                    // What is known before the program starts is older than all that it will write.
+                    if !pod.outputs().any(|output| output.has_started()) {
+                        for notice in waiting.drain(..) {
+                            yield self.say(notice);
+                        }
+                        continue;
+                    }
+                    let pod = Arc::new(pod);
+                    // What is there already has an order, which a follower would not see.
+                    let has_order = !waiting.is_empty() || !pod.others.is_empty();
+                    if !follow || pod.is_over() || has_order {
+                        let (names, outputs) = self.outputs(job, &pod, false);
+                        let merged = pod_log::in_order(outputs);
+                        pin_mut!(merged);
+                        while let Some((index, item)) = merged.try_next().await? {
+                            while item.first
+                                && let Some(notice) = waiting.pop_front_if(|notice| notice.is_before(&item.record))
+                            {
+                                yield self.say(notice);
+                            }
+                            yield self.put(&pod, &names[index], item);
+                        }
+                        if pod.is_over() {
+                            self.bookmark.finish(&pod.uid);
+                        }
+                    }
+                    if follow && !pod.is_over() {
+                        for notice in waiting.drain(..) {
+                            yield self.say(notice);
+                        }
+                        let (names, outputs) = self.outputs(job, &pod, true);
+                        if outputs.is_empty() {
+                            continue;
+                        }
+                        let merged = pod_log::as_it_comes(outputs);
+                        pin_mut!(merged);
+                        loop {
+                            let changed = changed(&mut news, &mut unplaced, self.live);
+                            pin_mut!(changed);
+                            match select(merged.next(), changed).await {
+                                Either::Left((None, _)) => break,
+                                Either::Left((Some(item), _)) => {
+                                    let (index, item) = item?;
+                                    yield self.put(&pod, &names[index], item);
+                                }
+                                Either::Right(((), _)) => {
+                                    self.hear_meanwhile(job).await?;
+                                    for notice in self.told.take_before(None) {
+                                        yield self.say(notice);
+                                    }
+                                }
+                            }
+                        }
+                        // They end when nothing more can come, though the board may not know it yet.
+                        self.bookmark.finish(&pod.uid);
+                        has_changed = true;
                     }
                 }
                 if ended {
-                    if !any && self.cursors.is_empty() && job.is_finished() {
-                        waiting.push_back(LogRecord::new(
+                    if !any && job.is_finished() && self.query.container.is_none() {
+                        waiting.push_back(Notice::of_now(
                             job.completed,
-                            LogSource::Manager,
                             "the pod of this attempt is gone, and with it what it wrote",
                         ));
                     }
                     break;
                 }
-                for message in waiting.drain(..) {
-                    yield message;
+                for notice in waiting.drain(..) {
+                    yield self.say(notice);
                 }
-                if self.live {
-                    // The sender goes only with the board.
-                    change.changed().await;
-                } else {
-                    tokio::time::sleep(PAUSE).await;
+                if !has_changed {
+                    self.opened.notify_one();
+                    changed(&mut news, &mut unplaced, self.live).await;
                 }
+                self.hear_meanwhile(job).await?;
+                waiting.extend(self.told.take_before(None));
             }
             if follow {
-                waiting.extend(self.messages(job).await.unwrap_or_default());
+                self.hear(std::slice::from_ref(job)).await?;
+                waiting.extend(self.told.take_before(None));
             }
-            for message in waiting {
-                yield message;
+            for notice in waiting {
+                yield self.say(notice);
             }
         }
     }
@@ -202,164 +314,84 @@ impl Reader {
         Ok(self.shared.status_of(&job.run).await?.is_none_or(|status| status.phase.is_terminal()))
     }
 
-    /// The messages of a Job that have not been told.
-    async fn messages(&mut self, job: &JobView) -> Result<Vec<LogRecord>> {
-        let object: JobObject = match self.shared.api.job(&job.name).await {
-            Ok(object) => object,
-            Err(error) if error.is_not_found() => return Ok(Vec::new()),
-            Err(error) => {
-                return Err(error.into_error("the log could not be read", self.shared.api.namespace()));
-            }
+    async fn pods(&self, job: &JobView, has_ended: bool) -> Result<Vec<PodView>> {
+        let mut pods = if has_ended || job.is_finished() {
+            self.shared.ended_pods_of(&job.name, &job.run).await?
+        } else {
+            self.shared.pods_of(&job.name, &job.run).await?
         };
-        let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(names::MESSAGES));
-        let all = annotation.map(|text| messages::decode(text)).unwrap_or_default();
-        Ok(self.untold(&job.name, &all))
+        pods.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        Ok(pods)
     }
 
-    /// The messages that no Job holds and that have not been told.
-    fn unplaced(&mut self, jobs: &[JobView]) -> Vec<LogRecord> {
+    /// The outputs of a pod's containers, from where they have been read to.
+    fn outputs(&self, job: &Arc<JobView>, pod: &Arc<PodView>, follow: bool) -> (Vec<String>, Vec<Output>) {
+        let in_parts = !self.query.follow;
+        let mode = Mode { follow, live: self.live, in_parts, since: self.query.since };
+        let names = pod.outputs().map(|output| output.container);
+        let names = names.filter(|name| self.query.container.as_ref().is_none_or(|only| only == name));
+        names
+            .map(|container| {
+                let mark = self.bookmark.mark(&pod.uid, &container);
+                let subject =
+                    Subject { job: Arc::clone(job), pod: Arc::clone(pod), container: container.clone() };
+                let opened = Arc::clone(&self.opened);
+                (container, output::read(Arc::clone(&self.shared), subject, mark, mode, opened).boxed())
+            })
+            .unzip()
+    }
+
+    fn put(&mut self, pod: &PodView, container: &str, item: Item) -> Entry {
+        self.bookmark.set(&pod.uid, container, item.mark);
+        Entry { record: item.record.with_cursor(self.bookmark.to_cursor()), first: item.first }
+    }
+
+    fn say(&mut self, notice: Notice) -> Entry {
+        let record = LogRecord::new(notice.time(), LogSource::Manager, notice.place_in(&mut self.bookmark));
+        Entry { record: record.with_cursor(self.bookmark.to_cursor()), first: true }
+    }
+
+    /// Hears of all messages that have not been told.
+    async fn hear(&mut self, jobs: &[Arc<JobView>]) -> Result<()> {
+        if self.query.container.is_some() {
+            return Ok(());
+        }
+        self.told.hear_unplaced(&self.shared, &self.ids(jobs));
+        for job in jobs {
+            self.told.hear_job(&self.shared, job).await?;
+        }
+        Ok(())
+    }
+
+    /// The same where something has changed on the board; asks for the Job only if it has other messages.
+    async fn hear_meanwhile(&mut self, job: &Arc<JobView>) -> Result<()> {
+        if self.query.container.is_some() {
+            return Ok(());
+        }
+        self.told.hear_unplaced(&self.shared, &self.ids(std::slice::from_ref(job)));
+        let now = self.shared.board.job(&job.name);
+        if now.is_some_and(|now| self.told.has_more(&now)) {
+            self.told.hear_job(&self.shared, job).await?;
+        }
+        Ok(())
+    }
+
+    fn ids(&self, jobs: &[Arc<JobView>]) -> Vec<WorkloadId> {
         let ids = jobs.iter().flat_map(|job| job.aliases.iter().chain([&job.run.workload]));
-        let ids: BTreeSet<_> = ids.chain([&self.id]).cloned().collect();
-        let told = ids.into_iter().flat_map(|id| {
-            let messages = self.shared.unplaced.of(&id);
-            self.untold(&format!("messages of {id}"), &messages)
-        });
-        told.collect()
-    }
-
-    fn untold(&mut self, key: &str, all: &[Message]) -> Vec<LogRecord> {
-        let told = self.told.entry(key.to_owned()).or_default();
-        let new = all.get(*told..).unwrap_or_default();
-        let records = new
-            .iter()
-            .map(|message| LogRecord::new(Some(message.time), LogSource::Manager, message.text.clone()));
-        let records = records.collect();
-        *told = all.len();
-        records
+        let mut ids: Vec<_> = ids.chain([&self.id]).cloned().collect();
+        ids.sort();
+        ids.dedup();
+        ids
     }
 }
 
-fn is_wanted(record: &LogRecord, since: Option<jiff::Timestamp>) -> bool {
-    since.is_none_or(|since| record.time.is_none_or(|time| time >= since))
-}
-
-/// Reads what one pod's container wrote, from its cursor; to the end of the container where it is followed.
-fn pod_output<'a>(
-    shared: &'a Shared,
-    cursors: &'a mut HashMap<String, Cursor>,
-    pod: &'a PodView,
-    job: &'a JobView,
-    follow: bool,
-    reading: Reading,
-) -> impl Stream<Item = Result<LogRecord>> + Send + 'a {
-    try_stream! {
-        let cursor = cursors.entry(pod.uid.clone()).or_default();
-        let source = || LogSource::Output {
-            attempt: job.run.attempt,
-            instance: pod.name.to_string(),
-            container: names::CONTAINER.to_owned(),
-        };
-        let mut failures = 0;
-        loop {
-            // What is known before the log is opened: if the container had ended by then, the log is whole.
-            let mut changes = shared.board.subscribe(&job.name);
-            let now = shared.pods_of(&job.name, &job.run).await?.into_iter().find(|now| now.uid == pod.uid);
-            // What the caller has seen may be newer than what the watch has told.
-            let now = if pod.has_ended() { Some(pod.clone()) } else { now };
-            let ended = now.as_ref().is_none_or(PodView::has_ended);
-            if now.as_ref().is_some_and(PodView::has_started) || now.is_none() {
-                cursor.reopen();
-                let params = LogParams {
-                    container: Some(names::CONTAINER.to_owned()),
-                    follow: follow && !ended,
-                    timestamps: true,
-                    since_time: cursor.since().max(reading.since.and_then(|time| jiff::Timestamp::from_second(time.as_second()).ok())),
-                    ..LogParams::default()
-                };
-                match shared.api.log(&pod.name, &params).await {
-                    Ok(stream) => {
-                        let mut lines = Lines::default();
-                        let mut broken = None;
-                        pin_mut!(stream);
-                        loop {
-                            match stream.try_next().await {
-                                Ok(Some(chunk)) => {
-                                    lines.push(&chunk);
-                                    for line in lines.take() {
-                                        if let Some(record) = record(line, cursor, source()) {
-                                            failures = 0;
-                                            yield record;
-                                        }
-                                    }
-                                }
-                                Ok(None) => break,
-                                Err(error) => {
-                                    broken = Some(error);
-                                    break;
-                                }
-                            }
-                        }
-                        match broken {
-                            // A cut may have split the last line, so it is read again.
-                            Some(error) => {
-                                tracing::debug!(%error, pod = &*pod.name, "A log stream broke, it is taken up again");
-                                failures += 1;
-                                // Most breaks are one connection's; only what breaks again at once is given time.
-                                if failures > 1 {
-                                    tokio::time::sleep(PAUSE).await;
-                                }
-                                if failures > 20 && !follow {
-                                    Err(Error::new(ErrorKind::Unavailable, "the log stream broke again and again")
-                                        .with_source(error))?;
-                                }
-                                continue;
-                            }
-                            None => {
-                                // A stream that ends may have been cut as well, unless the container had ended.
-                                if (ended || reading.in_parts)
-                                    && let Some(record) = lines.finish().and_then(|line| record(line, cursor, source()))
-                                {
-                                    yield record;
-                                }
-                            }
-                        }
-                    }
-                    // Gone, or nothing has been written yet.
-                    Err(error) if error.is_not_found() => break,
-                    Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.code, 204 | 400)) => {}
-                    Err(error) if error.is_temporary() && failures < 20 => {
-                        failures += 1;
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
-                    Err(error) => {
-                        Err(error
-                            .into_error("the log could not be read", shared.api.namespace())
-                            .with_context("pod", &*pod.name))?;
-                    }
-                }
-            }
-            if ended || !follow {
-                break;
-            }
-            if reading.live {
-                changes.changed().await;
-            } else {
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-fn record(line: Line, cursor: &mut Cursor, source: LogSource) -> Option<LogRecord> {
-    match line {
-        Line::Output { time, bytes, ended } => cursor.accept(time).then(|| {
-            let mut record = LogRecord::new(Some(time), source, bytes);
-            record.ended = ended;
-            record
-        }),
-        Line::Foreign(text) => {
-            Some(LogRecord::new(None, LogSource::Manager, format!("the node can't read the log: {text}")))
-        }
+/// Waits until there may be something new.
+async fn changed(news: &mut Changes, unplaced: &mut tokio::sync::watch::Receiver<()>, live: bool) {
+    let change = select(news.changed().boxed(), unplaced.changed().boxed());
+    if live {
+        // The senders live as long as the manager.
+        let _either = change.await;
+    } else {
+        let _either = tokio::time::timeout(PAUSE, change).await;
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
 use wm_core::WorkloadId;
 
 use crate::messages::Message;
@@ -14,7 +15,10 @@ const MOST_WORKLOADS: usize = 20_000;
 
 /// The messages of workloads that have no Job yet.
 #[derive(Debug, Default)]
-pub(crate) struct Unplaced(Mutex<Kept>);
+pub(crate) struct Unplaced {
+    kept: Mutex<Kept>,
+    changed: watch::Sender<()>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -26,21 +30,13 @@ struct Kept {
 
 impl Unplaced {
     pub(crate) fn keep(&self, id: &WorkloadId, new: Vec<Message>) {
-        let mut kept = self.lock();
-        if let Some((_, messages)) = kept.messages.get_mut(id) {
-            messages.extend(new);
-            return;
-        }
-        if kept.order.len() >= MOST_WORKLOADS
-            && let Some((_, oldest)) = kept.order.pop_first()
-        {
-            kept.messages.remove(&oldest);
-            tracing::warn!(workload = %oldest, "The messages of a workload that never got a run are dropped");
-        }
-        let age = kept.next;
-        kept.next += 1;
-        kept.order.insert(age, id.clone());
-        kept.messages.insert(id.clone(), (age, new));
+        self.lock().add(id, new);
+        self.changed.send_replace(());
+    }
+
+    /// Hears of each new message, from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -65,7 +61,26 @@ impl Unplaced {
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while it holds the lock, so what a poisoned one holds is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn add(&mut self, id: &WorkloadId, new: Vec<Message>) {
+        if let Some((_, messages)) = self.messages.get_mut(id) {
+            messages.extend(new);
+            return;
+        }
+        if self.order.len() >= MOST_WORKLOADS
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.messages.remove(&oldest);
+            tracing::warn!(workload = %oldest, "The messages of a workload that never got a run are dropped");
+        }
+        let age = self.next;
+        self.next += 1;
+        self.order.insert(age, id.clone());
+        self.messages.insert(id.clone(), (age, new));
     }
 }
 

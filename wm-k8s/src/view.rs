@@ -1,6 +1,10 @@
 //! What we read of Jobs and Pods: the few fields that count, since thousands are kept in memory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -91,6 +95,8 @@ pub(crate) struct JobView {
     pub(crate) deleting: bool,
     /// Somebody cancelled it, in whatever process.
     pub(crate) cancelled: bool,
+    /// A hash of the messages that it holds: another one when there are more.
+    pub(crate) messages: u64,
     pub(crate) backoff_limit: u32,
     pub(crate) has_policy: bool,
     /// How long a pod may run, in seconds.
@@ -117,6 +123,7 @@ impl JobView {
             fingerprint: labels.get(names::SPEC).cloned().unwrap_or_default(),
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
             cancelled: annotations.is_some_and(|all| all.contains_key(names::CANCELLED)),
+            messages: annotations.and_then(|all| all.get(names::MESSAGES)).map_or(0, |text| hash(text)),
             submitted: annotations.and_then(|all| all.get(names::SUBMITTED)?.parse().ok()),
             started: job.status.start_time,
             completed: job.status.completion_time,
@@ -183,6 +190,8 @@ pub(crate) struct ContainerStatus {
     #[serde(skip)]
     pub(crate) is_init: bool,
     pub(crate) state: ContainerState,
+    pub(crate) last_state: ContainerState,
+    pub(crate) restart_count: u32,
 }
 
 /// One of the three is there.
@@ -236,7 +245,62 @@ pub(crate) struct PodView {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) main: Option<ContainerState>,
     /// The other containers that have failed or keep the pod waiting.
-    pub(crate) others: Vec<ContainerStatus>,
+    pub(crate) stuck: Vec<ContainerStatus>,
+    /// How often the main container has been started again.
+    pub(crate) restarts: u32,
+    /// Whether the main container had been started before it waits.
+    pub(crate) waits_again: bool,
+    /// The logs of the other containers, init containers first. Most pods have none.
+    pub(crate) others: Vec<OutputView>,
+}
+
+/// What there is of a container's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OutputView {
+    pub(crate) container: String,
+    /// How often the container has been started again.
+    pub(crate) restarts: u32,
+    pub(crate) state: OutputState,
+    /// Whether it runs before the main container.
+    pub(crate) is_init: bool,
+}
+
+/// Whether a container writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OutputState {
+    /// It has not started: there is no log.
+    #[default]
+    Waiting,
+    Running,
+    /// It has ended, though it may be started again.
+    Ended,
+}
+
+impl OutputView {
+    fn new(status: &ContainerStatus, is_init: bool) -> Self {
+        Self {
+            container: status.name.clone(),
+            restarts: status.restart_count,
+            state: OutputState::new(&status.state, status.last_state.terminated.is_some()),
+            is_init,
+        }
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        self.state != OutputState::Waiting
+    }
+}
+
+impl OutputState {
+    fn new(state: &ContainerState, has_run: bool) -> Self {
+        if state.running.is_some() {
+            Self::Running
+        } else if state.terminated.is_some() || has_run {
+            Self::Ended
+        } else {
+            Self::Waiting
+        }
+    }
 }
 
 /// The phase of a Pod.
@@ -294,7 +358,16 @@ impl PodView {
                 .cloned()
                 .collect(),
             main: main.map(|status| status.state.clone()),
-            others: init.chain(beside).filter(stuck).collect(),
+            stuck: init.chain(beside).filter(stuck).collect(),
+            restarts: main.map_or(0, |status| status.restart_count),
+            waits_again: main.is_some_and(|status| status.last_state.terminated.is_some()),
+            others: {
+                let init =
+                    status.init_container_statuses.iter().flatten().map(|one| OutputView::new(one, true));
+                let beside = status.container_statuses.iter().flatten();
+                let beside = beside.filter(|status| status.name != names::CONTAINER);
+                init.chain(beside.map(|one| OutputView::new(one, false))).collect()
+            },
         })
     }
 
@@ -303,19 +376,41 @@ impl PodView {
         self.main.as_ref()?.terminated.as_deref()
     }
 
-    /// Whether the main container has begun, so that there is a log to read.
-    pub(crate) fn has_started(&self) -> bool {
-        self.main.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    /// Whether the program has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_over() || self.terminated().is_some()
     }
 
-    /// Whether nothing more will be written.
-    pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed) || self.terminated().is_some()
+    /// Whether no container writes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let is_terminal = matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed);
+        is_terminal
+            || (self.terminated().is_some()
+                && self.others.iter().all(|one| one.state != OutputState::Running))
+    }
+
+    /// The logs of all containers, in the order in which they start.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = OutputView> {
+        let state = self.main.as_ref();
+        let main = OutputView {
+            container: names::CONTAINER.to_owned(),
+            restarts: self.restarts,
+            state: state.map_or(OutputState::Waiting, |state| OutputState::new(state, self.waits_again)),
+            is_init: false,
+        };
+        let init = self.others.iter().filter(|one| one.is_init).cloned();
+        init.chain([main]).chain(self.others.iter().filter(|one| !one.is_init).cloned())
     }
 
     pub(crate) fn condition(&self, r#type: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.r#type == r#type)
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The metadata that we read. The rest, above all `managedFields`, is often longer than all else in an object.

@@ -10,7 +10,7 @@ use crate::{
 
 /// What keeps the containers of a pod from starting; `None` in the ordinary course.
 pub(super) fn hindrance(job: &JobView, pod: &PodView, events: &[EventView]) -> Option<Hindrance> {
-    let others = pod.others.iter().map(|other| (&other.state, "of another container"));
+    let others = pod.stuck.iter().map(|other| (&other.state, "of another container"));
     let main = pod.main.iter().map(|state| (state, job.image.as_deref().unwrap_or("of the runner")));
     let told = others.chain(main).find_map(|(state, image)| of_state(job, state.waiting.as_ref()?, image));
     told.or_else(|| of_events(job, pod, events))

@@ -17,7 +17,7 @@ pub(super) fn never_started(job: &JobView, pod: &PodView) -> Option<Finding> {
         ));
     }
     let (name, end) = pod
-        .others
+        .stuck
         .iter()
         .filter(|other| other.is_init)
         .find_map(|other| other.state.terminated.as_ref().map(|end| (&other.name, end)))?;
@@ -91,7 +91,7 @@ pub(super) fn exit(job: &JobView, pod: &PodView) -> Option<Finding> {
 /// The pod failed although its program did not.
 pub(super) fn beside(job: &JobView, pod: &PodView) -> Option<Finding> {
     let (name, end) = pod
-        .others
+        .stuck
         .iter()
         .filter(|other| !other.is_init)
         .find_map(|other| other.state.terminated.as_ref().map(|end| (&other.name, end)))?;

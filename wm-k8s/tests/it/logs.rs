@@ -1,7 +1,7 @@
 //! A workload's log: its lines, whole, in order, once.
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use wm_core::{Attempt, ErrorKind, LogQuery, LogRecord, LogSource, WorkloadManager as _};
+use wm_core::{Attempt, ErrorKind, LOG_PIECE, LogQuery, LogRecord, LogSource, WorkloadManager as _};
 use wm_k8s::KubernetesWorkloadManager;
 
 use crate::stage::{Stage, finish, following, id, lines, log, request, script};
@@ -46,16 +46,19 @@ async fn bytes_come_as_they_were_written() {
 }
 
 #[tokio::test]
-async fn a_line_of_a_megabyte_is_one_line() {
+async fn a_line_of_a_megabyte_comes_in_pieces_and_counts_as_one() {
     let stage = Stage::new().await;
     let manager = stage.manager().await;
     let text = "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo after";
     finish(&manager, &request(script("long", text))).await;
     for query in [LogQuery::default(), following(), LogQuery { tail: Some(2), ..LogQuery::default() }] {
         let records = records(&manager, "long", &query).await;
-        let lengths: Vec<_> = records.iter().map(|record| record.line.len()).collect();
-        assert_eq!(lengths, [1_000_000, 5], "{query:?}");
-        assert!(records[0].line.iter().all(|byte| *byte == b'x'));
+        let told: Vec<_> = records.iter().map(|record| (record.line.len(), record.ended)).collect();
+        let rest = 1_000_000 - 3 * LOG_PIECE;
+        let piece = (LOG_PIECE, false);
+        assert_eq!(told, [piece, piece, piece, (rest, true), (5, true)], "{query:?}");
+        assert!(records[..4].iter().all(|record| record.line.iter().all(|byte| *byte == b'x')));
+        assert!(records[..4].iter().all(|record| record.time == records[0].time));
     }
 }
 

@@ -73,7 +73,7 @@ async fn capabilities_say_what_the_role_allows() {
         keep_secrets: true,
         cancel: true,
         follow_logs: true,
-        resume_logs: false,
+        resume_logs: true,
         build_images: false,
     };
     assert_eq!(stage.manager().await.capabilities(), all);
