@@ -16,6 +16,8 @@ const MANY: usize = 50;
 const CPU: f64 = 2.5;
 /// From the call to the accepted POST, as a multiple of the bound's.
 const ACCEPTED: f64 = 3.0;
+/// From the pod's end to the verdict, later than the bound, in milliseconds.
+const DETECTED_LATER: f64 = 10.0;
 /// Resident memory with `IN_FLIGHT` runs, in MiB.
 const RESIDENT: f64 = 20.0;
 const IN_FLIGHT: usize = 1000;
@@ -35,6 +37,10 @@ struct Target {
 impl Target {
     fn at_most(value: f64, most: f64) -> Self {
         Self { text: format!("at most {most}"), met: value <= most }
+    }
+
+    fn later_than_bound(value: f64, bound: f64, most: f64) -> Self {
+        Self { text: format!("at most {most} later than bound"), met: value <= bound + most }
     }
 
     fn times_bound(value: f64, bound: f64, most: f64) -> Self {
@@ -91,7 +97,12 @@ fn rows(round: Round, launcher: &Figures, bound: &Figures) -> Vec<Row> {
                 .zip(bound.accepted_ms)
                 .map(|(launcher, bound)| Target::times_bound(launcher.p50, bound.p50, ACCEPTED)),
         ),
-        text("pod's end to verdict, ms, p50 / p99", |side| spread(side.detected_ms)),
+        text("pod's end to verdict, ms, p50 / p99", |side| spread(side.detected_ms)).target(
+            launcher
+                .detected_ms
+                .zip(bound.detected_ms)
+                .map(|(launcher, bound)| Target::later_than_bound(launcher.p50, bound.p50, DETECTED_LATER)),
+        ),
         text("resident before -> peak, MiB", |side| {
             format!("{:.1} -> {:.1}", side.resident_before_mib, side.resident_peak_mib)
         }),
@@ -198,6 +209,16 @@ mod tests {
         assert!(line(&text, "CPU, ms").ends_with("at most 2.5 x bound, is 2.0 x: ok"), "{text}");
         assert!(line(&text, "resident with all").ends_with("at most 20: MISSED"), "{text}");
         assert!(line(&text, "requests while").ends_with("0: ok"), "{text}");
+    }
+
+    #[test]
+    fn the_end_of_a_pod_may_be_known_a_little_later_than_the_bound_knows_it() {
+        let detected = |p50| Figures { detected_ms: Spread::of(vec![p50]), ..figures(1.0, 10.0) };
+        for (launcher, target) in [(12.0, "ok"), (12.5, "MISSED")] {
+            let text = table(ROUND, &detected(launcher), &detected(2.0));
+            let line = line(&text, "pod's end");
+            assert!(line.ends_with(&format!("at most 10 later than bound: {target}")), "{text}");
+        }
     }
 
     #[test]
