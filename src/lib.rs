@@ -23,6 +23,7 @@
 mod launcher;
 #[cfg(feature = "local")]
 pub mod local;
+mod metrics;
 mod server;
 mod setup;
 mod sources;
@@ -36,6 +37,7 @@ pub use wm_core::{
 
 pub use crate::{
     launcher::{Launcher, LauncherSettings, RunHandle},
+    metrics::{describe_metrics, metrics},
     server::{RunnerCall, ServerInterface, SnapshotImages},
     setup::{Configuration, Setup, from_env},
     sources::{AWS, KUBERNETES, LOCAL, registry},

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use wm_core::{Error, ErrorKind, Result, WorkloadId, WorkloadManager};
 
 use super::pauses::Pauses;
+use crate::metrics;
 
 /// How long a message may take on its way into a log; a run must not wait for it.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +39,7 @@ where
         loop {
             match guarded(async { call().await }).await {
                 Err(error) if error.is_retryable() => {
+                    metrics::retried(what);
                     tracing::warn!(%error, what, "The backend is in trouble, trying again");
                     pauses.after(&error).await;
                 }
@@ -51,8 +53,14 @@ where
 /// A log that can't be written never fails a run.
 pub(super) async fn log(manager: &dyn WorkloadManager, id: &WorkloadId, message: &str) {
     match timeout(MESSAGE_TIMEOUT, guarded(async { manager.log(id, message).await })).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(workload = %id, %error, "A message could not be added to the log"),
-        Err(_elapsed) => tracing::warn!(workload = %id, "A message took too long on its way into the log"),
+        Ok(Ok(())) => metrics::messaged("kept"),
+        Ok(Err(error)) => {
+            metrics::messaged("failed");
+            tracing::warn!(workload = %id, %error, "A message could not be added to the log");
+        }
+        Err(_elapsed) => {
+            metrics::messaged("timed out");
+            tracing::warn!(workload = %id, "A message took too long on its way into the log");
+        }
     }
 }

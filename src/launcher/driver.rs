@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use tokio::time::Instant;
 use wm_core::{
     Error, ErrorKind, ImageReference, ImageRequest, Outcome, Phase, Reason, Result, RunId, RunRequest,
     RunStatus, Verdict, Workload,
@@ -19,6 +20,7 @@ use super::{
     registry::Flight,
     slot::{Place, Slot},
 };
+use crate::metrics::{self, Phases};
 
 /// The error of a run whose driver is gone: it panicked, or the launcher was dropped.
 pub(super) fn broken() -> Error {
@@ -36,16 +38,21 @@ pub(super) async fn drive(core: Arc<Core>, flight: Flight, admitted: Box<(Worklo
     match live(&core, &flight, admitted).await {
         Ok(End::Told(status)) => run.progress.modify(|progress| progress.status = Some(status)),
         Ok(End::Withdrawn(None)) => {
+            metrics::cancelled("in line");
+            metrics::finished(&withdrawn());
             run.progress.modify(|progress| progress.withdrawn = Some(Box::new(withdrawn())));
         }
         Ok(End::Withdrawn(Some(id))) => {
             let status = RunStatus::new(id.clone(), Phase::Held).with_verdict(withdrawn());
+            metrics::cancelled("in line");
+            Phases::default().enter(&status);
             run.progress.modify(|progress| progress.status = Some(Arc::new(status)));
             if let Err(error) = insist("cancel", || core.manager.cancel(&id)).await {
                 tracing::error!(workload = %id.workload, %error, "A run that was cancelled in line stays on record");
             }
         }
         Err(error) => {
+            metrics::given_up(&error);
             tracing::warn!(workload = %run.workload(), %error, "Run given up");
             run.progress.modify(|progress| progress.failure = Some(Arc::new(error)));
         }
@@ -73,11 +80,15 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
     let Submitted { id, place, release } = submitted;
     let driven = Driven::new(core, id);
     let id = &driven.run;
+    let mut phases = if driven.is_second { Phases::of_another() } else { Phases::default() };
+    if let Some(status) = &run.progress.borrow().status {
+        phases.enter(status);
+    }
     // Where another task has a slot for the same run, this one needs none.
     let place = (!driven.is_second).then_some(place);
     let mut slot = None;
     let end = tokio::select! {
-        end = follow(core, run, id) => End::Told(end?),
+        end = follow(core, run, id, &mut phases) => End::Told(end?),
         error = not_begun(begin(core, run, id, place, release, &mut slot)) => return Err(error),
         () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
     };
@@ -134,8 +145,10 @@ async fn submitted(
     let request = RunRequest::new(workload, image);
     let request = Box::new(if held { request.held() } else { request });
     let submit = || core.manager.submit(&request);
+    let began = Instant::now();
     let submission =
-        if waits { guarded(async { submit().await }).await? } else { insist("submit", submit).await? };
+        if waits { guarded(async { submit().await }).await } else { insist("submit", submit).await };
+    let submission = metrics::submitted(began, submission)?;
     let id = submission.run;
     run.progress.modify(|progress| {
         progress.run = Some(id.clone());
@@ -162,11 +175,10 @@ async fn resolved(
     let request =
         ImageRequest::new(workload.id().clone(), workload.kind(), workload.snapshot_image().cloned());
     let resolve = || core.manager.resolve_image(&request);
-    let resolved = if waits {
-        guarded(async { resolve().await }).await?
-    } else {
-        insist("resolve image", resolve).await?
-    };
+    let began = Instant::now();
+    let resolved =
+        if waits { guarded(async { resolve().await }).await } else { insist("resolve image", resolve).await };
+    let resolved = metrics::resolved(began, resolved)?;
     log(&*core.manager, workload.id(), &resolved.explanation).await;
     Ok(resolved.image)
 }
@@ -240,15 +252,21 @@ async fn stop(core: &Core, run: &Run, id: &RunId) {
             return;
         }
         let answer = match insist("cancel", || core.manager.cancel(id)).await {
-            Ok(()) => Cancel::UnderWay,
-            Err(error) => Cancel::Failed(Arc::new(error)),
+            Ok(()) => {
+                metrics::cancelled("under way");
+                Cancel::UnderWay
+            }
+            Err(error) => {
+                metrics::cancelled("failed");
+                Cancel::Failed(Arc::new(error))
+            }
         };
         run.progress.modify(|progress| progress.cancel = answer);
     }
 }
 
 /// Follows a run to its end; asks again whenever the backend's stream breaks. The end itself is not shown yet.
-async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
+async fn follow(core: &Core, run: &Run, id: &RunId, phases: &mut Phases) -> Result<Arc<RunStatus>> {
     let mut pauses: Option<Box<Pauses>> = None;
     loop {
         let broke = match guarded(async { core.manager.watch(id).await }).await {
@@ -259,8 +277,8 @@ async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
                         if before.as_ref().is_none_or(|before| before.phase != status.phase) {
                             // A stream that only repeats itself before it breaks is no progress.
                             pauses = None;
-                            tracing::info!(workload = %id.workload, attempt = id.attempt.get(), phase = %status.phase, "Phase changed");
                         }
+                        phases.enter(&status);
                         let status = Arc::new(status);
                         if status.verdict.is_some() {
                             return Ok(status);
@@ -286,6 +304,7 @@ async fn follow(core: &Core, run: &Run, id: &RunId) -> Result<Arc<RunStatus>> {
         if !broke.is_retryable() {
             return Err(broke);
         }
+        metrics::retried("watch");
         tracing::warn!(workload = %id.workload, error = %broke, "Following the run broke, trying again");
         Box::pin(pauses.get_or_insert_with(|| Box::new(Pauses::new())).after(&broke)).await;
     }

@@ -21,6 +21,7 @@ use std::{
 };
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use wm_config::LauncherSection;
 use wm_core::{Error, ErrorKind, Result, RunId, Workload, WorkloadManager};
 
@@ -30,6 +31,7 @@ use self::{
     registry::{Key, Registry},
     slot::{Place, Slots},
 };
+use crate::metrics;
 
 /// How many runs a [`Launcher`] admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,21 +146,31 @@ impl Launcher {
             Ok::<_, Error>((Arc::new(Run::new(workload.id().clone(), &place)), place))
         });
         let (flight, place) = match begun? {
-            Ok(run) => return Ok(run),
+            Ok(run) => {
+                metrics::launched("joined");
+                return Ok(run);
+            }
             Err(begun) => begun,
         };
         let run = Arc::clone(flight.run());
+        let span = tracing::info_span!("run", workload = %workload.id());
         let driver = driver::drive(Arc::clone(&self.core), flight, Box::new((workload, place)));
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended would pile up.
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(driver);
+        tasks.spawn(driver.instrument(span));
         Ok(run)
     }
 
     fn admit(&self, workload: &Workload) -> Result<Place> {
         let tenant = workload.tenant().map(str::to_owned);
-        self.core.slots.admit(workload.priority(), tenant).map_err(|wait| {
+        let place = self.core.slots.admit(workload.priority(), tenant);
+        metrics::launched(match &place {
+            Ok(Place::Slot(_)) => "admitted",
+            Ok(Place::Line(_)) => "queued",
+            Err(_) => "refused",
+        });
+        place.map_err(|wait| {
             Error::new(
                 ErrorKind::QueueFull,
                 format!(

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::queue::{Admission, Queue, Tenant, Ticket};
+use crate::metrics::{self, Counted};
 
 /// What is suggested while nothing is known of how long runs take.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ pub(super) struct Slots {
     limit: NonZeroUsize,
     /// Counts the changes of the line.
     moves: watch::Sender<u64>,
+    _counted: Counted,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,12 @@ impl Slots {
     pub(super) fn new(slots: NonZeroUsize, room: usize) -> Arc<Self> {
         let queue = Queue::new(slots.get(), room);
         let state = State { queue, turns: HashMap::new(), mean: None };
-        Arc::new(Self { state: Mutex::new(state), limit: slots, moves: watch::channel(0).0 })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            limit: slots,
+            moves: watch::channel(0).0,
+            _counted: Counted::slots(slots.get()),
+        })
     }
 
     /// Gives a slot or a place in the line; else says how long to stay away.
@@ -61,7 +68,13 @@ impl Slots {
                 state.turns.insert(ticket, (sender, tenant));
                 drop(state);
                 self.moved();
-                Ok(Place::Line(Waiting { slots: Arc::clone(self), ticket, turn: Some(turn) }))
+                Ok(Place::Line(Waiting {
+                    slots: Arc::clone(self),
+                    ticket,
+                    turn: Some(turn),
+                    since: Instant::now(),
+                    counted: Some(Counted::queued()),
+                }))
             }
             Admission::Full => Err(self.wait(&state)),
         }
@@ -124,11 +137,18 @@ pub(super) struct Slot {
     since: Instant,
     /// Whether a run was seen to its end in it: of others the mean learns nothing.
     completed: bool,
+    _counted: Counted,
 }
 
 impl Slot {
     fn new(slots: &Arc<Slots>, tenant: Tenant) -> Self {
-        Self { slots: Arc::clone(slots), tenant, since: Instant::now(), completed: false }
+        Self {
+            slots: Arc::clone(slots),
+            tenant,
+            since: Instant::now(),
+            completed: false,
+            _counted: Counted::slot_in_use(),
+        }
     }
 
     /// Gives the slot back after a run, of which the suggested wait learns.
@@ -156,6 +176,9 @@ pub(super) struct Waiting {
     slots: Arc<Slots>,
     ticket: Ticket,
     turn: Option<oneshot::Receiver<Slot>>,
+    since: Instant,
+    /// Until it has its slot.
+    counted: Option<Counted>,
 }
 
 impl Waiting {
@@ -169,10 +192,17 @@ impl Waiting {
             && let Ok(slot) = turn.await
         {
             self.turn = None;
+            self.has_slot();
             return slot;
         }
         // The sender goes only when the slot is sent.
         std::future::pending().await
+    }
+
+    fn has_slot(&mut self) {
+        if self.counted.take().is_some() {
+            metrics::waited(self.since.elapsed());
+        }
     }
 
     /// Counts the run as running without a turn, since it runs already.
@@ -184,6 +214,7 @@ impl Waiting {
         };
         self.slots.moved();
         if let Some((_, tenant)) = promoted {
+            self.has_slot();
             return Slot::new(&self.slots, tenant);
         }
         // Its turn came at the same moment: the slot is on its way.

@@ -1,3 +1,5 @@
+mod metrics;
+
 use std::{
     collections::{HashMap, VecDeque},
     num::NonZeroUsize,

@@ -54,3 +54,37 @@ fn every_check_has_its_mistake_and_no_other_is_named() {
         assert_eq!(named, checks, "{kit}");
     }
 }
+
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
+#[test]
+fn the_table_of_metrics_is_that_of_the_code() {
+    let table = wm_core::metrics_table(workload_manager::metrics());
+    assert!(OPERATIONS.contains(&format!("\n\n{table}\n")), "docs/operations.md should have:\n{table}");
+}
+
+#[test]
+fn alerts_are_about_metrics_that_there_are() {
+    let alerts = OPERATIONS.split("## Alerts").last().unwrap();
+    let names: BTreeSet<_> = workload_manager::metrics().map(|metric| metric.name).collect();
+    let words = alerts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: BTreeSet<_> = words.filter(|word| word.starts_with("wm_")).collect();
+    assert!(named.len() > 5);
+    assert_eq!(named.difference(&names).collect::<Vec<_>>(), [&""; 0]);
+}
+
+#[test]
+fn every_reason_of_a_verdict_is_explained_and_no_other() {
+    let source = include_str!("../../wm-core/src/verdict.rs");
+    let reasons = source.split("pub enum Reason {").nth(1).unwrap().split("\n}").next().unwrap();
+    let reasons: BTreeSet<_> = reasons
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','))
+        .filter(|name| !name.contains(' '))
+        .collect();
+    assert!(reasons.contains("OutOfMemory"));
+    let section = OPERATIONS.split("\n## ").find(|text| text.starts_with("Every reason")).unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let explained: BTreeSet<_> = rows.map(|(name, _)| name).collect();
+    assert_eq!(explained, reasons);
+}

@@ -25,6 +25,7 @@ mod image;
 mod log;
 mod log_store;
 mod manager;
+mod metric;
 mod place;
 mod preflight;
 mod registry;
@@ -41,6 +42,7 @@ pub use crate::{
     log::{Cursor, LOG_PIECE, LogQuery, LogRecord, LogSource, LogStream},
     log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},
+    metric::{Metric, MetricKind, MetricUnit, metrics_table},
     place::Place,
     preflight::{Finding, Mend, Report, Severity},
     registry::{ManagerFactory, Registry},

@@ -18,11 +18,15 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use crate::{
     error::{CallError, Refusal},
     event::EventView,
+    metrics,
     view::{JobObject, PodObject},
 };
 
@@ -227,10 +231,11 @@ impl Api {
         let (parts, body) = response.into_parts();
         // 204 means that the pod has no node yet: there is no log, which is not an empty log.
         if parts.status.as_u16() != 200 {
+            metrics::log_refused();
             let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
             return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
         }
-        Ok(body.into_data_stream())
+        Ok(metrics::log(body.into_data_stream()))
     }
 
     async fn list<T: DeserializeOwned>(
@@ -280,7 +285,10 @@ impl Api {
             .retry(policy)
             .when(may_pass)
             .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.max(wait))))
-            .notify(|error, wait| tracing::debug!(?error, ?wait, "Call failed, trying again"))
+            .notify(|error, wait| {
+                metrics::retried(error);
+                tracing::debug!(?error, ?wait, "Call failed, trying again");
+            })
             .await
     }
 
@@ -291,6 +299,14 @@ impl Api {
         // The semaphore is never closed. Only who has a slot takes memory for a request.
         let _slot = self.slots.acquire().await;
         let request = build().map_err(build_error)?.map(Body::from);
+        let (asked, began) = (metrics::Asked::of(&request), Instant::now());
+        let answer = self.send(request).await;
+        metrics::requested(asked, answer.as_ref().err(), began.elapsed());
+        answer
+    }
+
+    /// Sends a request, and reads its answer to the end.
+    async fn send(&self, request: Request<Body>) -> Result<Answer, CallError> {
         let answer = timeout(DEADLINE, async {
             let response = self.client.send(request).await.map_err(CallError::Unreachable)?;
             let (parts, body) = response.into_parts();

@@ -30,6 +30,7 @@ mod lost;
 mod manager;
 mod manifest;
 mod messages;
+mod metrics;
 mod names;
 mod output;
 mod place;
@@ -54,6 +55,7 @@ mod watch;
 pub use crate::{
     connect::{Credentials, connect},
     manager::{KubernetesWorkloadManager, render},
+    metrics::METRICS,
     role::{RoleScope, role},
     settings::{KubernetesSettings, PlainSecrets, PodSecurity},
 };

@@ -17,7 +17,7 @@ use crate::{
     follow::not_found,
     manifest::{self, SecretMode},
     messages::{Message, Messages},
-    names, reader,
+    metrics, names, reader,
     rights::Rights,
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
@@ -141,7 +141,9 @@ impl WorkloadManager for KubernetesWorkloadManager {
 
     #[instrument(skip_all, fields(namespace = self.shared.api.namespace()))]
     async fn preflight(&self) -> Result<Report> {
-        self.shared.preflight(self.images.as_ref()).await
+        let report = self.shared.preflight(self.images.as_ref()).await?;
+        metrics::preflight(&report);
+        Ok(report)
     }
 
     async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {
@@ -214,9 +216,11 @@ impl WorkloadManager for KubernetesWorkloadManager {
         if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
             self.shared.follow().await;
             if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
+                metrics::messages("job", messages.len());
                 return Box::pin(self.annotate(job, &messages)).await;
             }
         }
+        metrics::messages("memory", messages.len());
         self.shared.unplaced.keep(workload, messages);
         Ok(())
     }

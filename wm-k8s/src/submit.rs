@@ -13,7 +13,7 @@ use crate::{
     error::{CallError, Refusal},
     lost,
     manifest::{self, SecretMode},
-    names,
+    metrics, names,
     settings::PlainSecrets,
     shared::Shared,
     status::status,
@@ -218,6 +218,7 @@ impl Shared {
 
     async fn adopt(&self, request: &RunRequest, job: &JobView, secrets: SecretMode) -> Result<Submission> {
         if job.fingerprint != request.workload.fingerprint() || job.run.kind != request.workload.kind() {
+            metrics::conflicted();
             let message = match request.workload.attempt() {
                 AttemptRequest::Exactly(_) => {
                     "this attempt exists with another command, image or environment"
@@ -230,6 +231,7 @@ impl Shared {
                 .with_context("run", job.run.to_string())
                 .with_context("job", &*job.name));
         }
+        metrics::adopted();
         // Whoever made it may have died before the Secret was there.
         self.finish(request, job.run.clone(), &job.uid, secrets, true).await
     }
@@ -276,6 +278,7 @@ impl Shared {
         if lost.is_empty() {
             return Ok(());
         }
+        metrics::dropped(lost.len());
         let vital = |field: &&String| field.starts_with("spec.podFailurePolicy") || *field == "spec.suspend";
         if let Some(field) = lost.iter().find(vital) {
             self.withdraw(name, uid).await;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::{
     api::Api,
     board::Board,
-    names,
+    metrics, names,
     view::{JobObject, JobView, PodObject, PodView},
 };
 
@@ -37,8 +37,14 @@ async fn follow_jobs(api: Api, board: Arc<Board>) {
     let mut events = pin!(watcher(resource, config()).default_backoff());
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
+        if let Err(error) = &event {
+            metrics::watch_broke("jobs", error);
+        }
         match event {
-            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::Init) => {
+                metrics::listed("jobs");
+                listed.clear();
+            }
             Ok(watcher::Event::InitApply(job)) => {
                 if let Some(job) = JobView::new(&job) {
                     listed.insert(Arc::clone(&job.name));
@@ -51,11 +57,13 @@ async fn follow_jobs(api: Api, board: Arc<Board>) {
                 board.set_synced(|synced| synced.jobs = true);
             }
             Ok(watcher::Event::Apply(job)) => {
+                metrics::watched("jobs");
                 if let Some(job) = JobView::new(&job) {
                     board.put_job(job);
                 }
             }
             Ok(watcher::Event::Delete(job)) => {
+                metrics::watched("jobs");
                 if let Some(job) = JobView::new(&job) {
                     board.remove_job(&Arc::clone(&job.name), Some(job));
                 }
@@ -74,8 +82,14 @@ async fn follow_pods(api: Api, board: Arc<Board>) {
     let mut events = pin!(watcher(resource, config()).default_backoff());
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
+        if let Err(error) = &event {
+            metrics::watch_broke("pods", error);
+        }
         match event {
-            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::Init) => {
+                metrics::listed("pods");
+                listed.clear();
+            }
             Ok(watcher::Event::InitApply(pod)) => {
                 if let Some(pod) = PodView::new(&pod) {
                     listed.insert(pod.uid.clone());
@@ -88,11 +102,13 @@ async fn follow_pods(api: Api, board: Arc<Board>) {
                 board.set_synced(|synced| synced.pods = true);
             }
             Ok(watcher::Event::Apply(pod)) => {
+                metrics::watched("pods");
                 if let Some(pod) = PodView::new(&pod) {
                     board.put_pod(pod);
                 }
             }
             Ok(watcher::Event::Delete(pod)) => {
+                metrics::watched("pods");
                 if let Some(pod) = PodView::new(&pod) {
                     board.remove_pod(&pod);
                 }
@@ -108,6 +124,7 @@ async fn follow_pods(api: Api, board: Arc<Board>) {
 
 async fn poll_jobs(api: &Api, board: &Board) {
     loop {
+        metrics::listed("jobs");
         match api.jobs_with(names::RUNNERS).await {
             Ok(jobs) => {
                 let jobs: Vec<_> = jobs.iter().filter_map(JobView::new).collect();
@@ -126,6 +143,7 @@ async fn poll_jobs(api: &Api, board: &Board) {
 
 async fn poll_pods(api: &Api, board: &Board) {
     loop {
+        metrics::listed("pods");
         match api.pods_with(names::RUNNERS).await {
             Ok(pods) => {
                 let pods: Vec<_> = pods.iter().filter_map(PodView::new).collect();

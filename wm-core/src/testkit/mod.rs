@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 
 mod macros;
 pub mod manager;
+pub mod metrics;
 mod program;
 pub mod store;
 pub mod strategy;

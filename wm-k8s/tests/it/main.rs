@@ -10,6 +10,7 @@ mod held;
 mod identity;
 mod logs;
 mod messages;
+mod metrics;
 mod narrow;
 mod preflight;
 mod refusals;
