@@ -81,11 +81,6 @@ impl Wire {
         self.state.lock().unwrap().rules.push(Rule { verb, resource, left: times, fault });
     }
 
-    /// From now on nothing goes wrong.
-    pub(crate) fn forget_faults(&self) {
-        self.state.lock().unwrap().rules.clear();
-    }
-
     /// From now on there are these rights alone, and access reviews say so.
     pub(crate) fn allow_only(&self, rights: &'static [(&'static str, &'static str)]) {
         self.state.lock().unwrap().allowed = Some(rights);
