@@ -87,6 +87,9 @@ fn kubernetes_settings(section: &KubernetesSection) -> KubernetesSettings {
     };
     settings.pod_template_patch = section.pod_template_patch.as_ref().map(|patch| patch.expose().clone());
     settings.termination_grace_period_seconds = section.termination_grace_period_seconds;
+    settings.schedule_timeout_seconds = section.schedule_timeout_seconds;
+    settings.start_timeout_seconds = section.start_timeout_seconds;
+    settings.image_pull_grace_seconds = section.image_pull_grace_seconds;
     settings.plain_secrets = match section.plain_secrets {
         wm_config::PlainSecrets::Allow => PlainSecrets::Allow,
         wm_config::PlainSecrets::Refuse => PlainSecrets::Refuse,

@@ -76,6 +76,9 @@ fn kubernetes_section(reader: &mut Reader<'_>) -> KubernetesSection {
         termination_grace_period_seconds: reader
             .read(&table::TERMINATION_GRACE_PERIOD_SECONDS)
             .unwrap_or_default(),
+        schedule_timeout_seconds: reader.read(&table::SCHEDULE_TIMEOUT_SECONDS).unwrap_or_default(),
+        start_timeout_seconds: reader.read(&table::START_TIMEOUT_SECONDS).unwrap_or_default(),
+        image_pull_grace_seconds: reader.read(&table::IMAGE_PULL_GRACE_SECONDS).unwrap_or_default(),
         plain_secrets: reader.read(&table::PLAIN_SECRETS).unwrap_or_default(),
         kubeconfig_context: reader.read(&table::KUBECONFIG_CONTEXT),
     }

@@ -66,6 +66,12 @@ pub struct KubernetesSection {
     pub pod_template_patch: Option<Sensitive<Value>>,
     /// How long a stopped pod may take to end by itself.
     pub termination_grace_period_seconds: u32,
+    /// How long a run may wait for a node; 0 is without end.
+    pub schedule_timeout_seconds: u32,
+    /// How long the program may take to begin once there is a node; 0 is without end.
+    pub start_timeout_seconds: u32,
+    /// How long the pull of an image may fail in a way that may pass.
+    pub image_pull_grace_seconds: u32,
     /// Whether secret values may be written into a Job.
     pub plain_secrets: PlainSecrets,
     /// The context of the kubeconfig; its current one if `None`.

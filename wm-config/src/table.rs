@@ -5,6 +5,7 @@ mod image;
 mod kubernetes;
 mod pod;
 mod server;
+mod waiting;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub(crate) use crate::table::{
         IMPLEMENTATION_SOURCE, MAX_CONCURRENT_SNAPSHOT_RUNS, MAX_CONCURRENT_TEMPLATE_RUNS,
         MAX_QUEUED_SNAPSHOT_RUNS,
     },
+    waiting::{IMAGE_PULL_GRACE_SECONDS, SCHEDULE_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS},
 };
 use crate::{family::Family, grammar::Parsed, variable};
 
@@ -176,7 +178,7 @@ const COMMON: Variable = Variable {
 };
 
 /// In the order of the reference page.
-static TABLE: [&Variable; 25] = [
+static TABLE: [&Variable; 28] = [
     &IMPLEMENTATION_SOURCE.variable,
     &MAX_CONCURRENT_SNAPSHOT_RUNS.variable,
     &MAX_CONCURRENT_TEMPLATE_RUNS.variable,
@@ -198,6 +200,9 @@ static TABLE: [&Variable; 25] = [
     &POD_SECURITY.variable,
     &POD_TEMPLATE_PATCH.variable,
     &TERMINATION_GRACE_PERIOD_SECONDS.variable,
+    &SCHEDULE_TIMEOUT_SECONDS.variable,
+    &START_TIMEOUT_SECONDS.variable,
+    &IMAGE_PULL_GRACE_SECONDS.variable,
     &PLAIN_SECRETS.variable,
     &KUBECONFIG_CONTEXT.variable,
     &BUCKET.variable,

@@ -45,6 +45,12 @@ pub const POD_TEMPLATE_PATCH: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_POD_TEMP
 /// How long a stopped pod may take to end by itself.
 pub const TERMINATION_GRACE_PERIOD_SECONDS: &str =
     "ZENML_KUBERNETES_WORKLOAD_MANAGER_TERMINATION_GRACE_PERIOD_SECONDS";
+/// How long a run may wait for a node.
+pub const SCHEDULE_TIMEOUT_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_SCHEDULE_TIMEOUT_SECONDS";
+/// How long the program of a run may take to begin.
+pub const START_TIMEOUT_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_START_TIMEOUT_SECONDS";
+/// How long the pull of an image may fail.
+pub const IMAGE_PULL_GRACE_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_IMAGE_PULL_GRACE_SECONDS";
 /// Whether secret values may be written into a Job.
 pub const PLAIN_SECRETS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_PLAIN_SECRETS";
 /// The context of the kubeconfig to use.

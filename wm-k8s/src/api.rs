@@ -127,6 +127,15 @@ impl Api {
         Ok(list.items.unwrap_or_default())
     }
 
+    /// The events that tell why Jobs have no pods.
+    pub(crate) async fn refusals(&self) -> Result<Vec<EventView>, CallError> {
+        self.list_by(
+            || self.core("events"),
+            ListParams::default().fields("reason=FailedCreate,involvedObject.kind=Job"),
+        )
+        .await
+    }
+
     pub(crate) async fn patch_job<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -157,6 +166,23 @@ impl Api {
             ..DeleteParams::default()
         };
         let _gone: serde::de::IgnoredAny = self.call(|| self.jobs().delete(name, &params)).await?;
+        Ok(())
+    }
+
+    /// Takes a pod off without waiting for its node, if it is still the one of this UID.
+    pub(crate) async fn remove_pod(&self, name: &str, uid: &str) -> Result<(), CallError> {
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let build = || self.core("pods").delete(name, &params);
+        // A conflict says that it is another pod by now.
+        let may_pass = |error: &CallError| {
+            error.is_temporary() && error.refusal().is_none_or(|refusal| refusal.code != 409)
+        };
+        self.call_while(build, may_pass).await?;
         Ok(())
     }
 
@@ -243,7 +269,15 @@ impl Api {
         path: impl Fn() -> Requests + Send + Sync,
         selector: &str,
     ) -> Result<Vec<T>, CallError> {
-        let mut params = ListParams::default().labels(selector).limit(PAGE);
+        self.list_by(path, ListParams::default().labels(selector)).await
+    }
+
+    async fn list_by<T: DeserializeOwned>(
+        &self,
+        path: impl Fn() -> Requests + Send + Sync,
+        params: ListParams,
+    ) -> Result<Vec<T>, CallError> {
+        let mut params = params.limit(PAGE);
         let mut all = Vec::new();
         loop {
             let page: List<T> = self.call(|| path().list(&params)).await?;

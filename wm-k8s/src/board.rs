@@ -5,25 +5,29 @@ mod run;
 mod runs;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
 
-pub(crate) use self::{changes::Changes, run::cancelled};
+pub(crate) use self::{
+    changes::Changes,
+    run::{Snapshot, cancelled},
+};
 use self::{run::Run, runs::Runs};
-#[cfg(test)]
-use crate::event::EventView;
-use crate::view::{JobView, PodView};
+use crate::{
+    event::EventView,
+    record::Ended,
+    view::{JobView, PodView},
+};
 
 /// How many deleted Jobs are remembered: more than can be deleted between a POST and its answer.
 const MOST_DELETED: usize = 1024;
 
 /// Of one run so many reports are kept, the last ones.
-#[cfg(test)]
 const MOST_EVENTS: usize = 20;
 
 /// All runs, by the name of their Job.
@@ -33,6 +37,9 @@ pub(crate) struct Board {
     /// The UIDs of the Jobs that were deleted last, so that none of them comes back by an answer that was late.
     deleted: Mutex<VecDeque<String>>,
     synced: watch::Sender<Synced>,
+    /// The runs in our care that have changed.
+    stirred: Mutex<BTreeSet<String>>,
+    stirs: Notify,
 }
 
 /// Which kinds have been listed once.
@@ -68,13 +75,17 @@ impl Board {
         }
         let old = known.and_then(|run| run.job.as_ref());
         let is_another = old.is_some_and(|old| old.uid != job.uid);
+        let name = Arc::clone(&job.name);
         let run = runs.put_job(job);
         // A new Job of an old name begins anew.
         if is_another {
             run.gone = false;
             run.cancelled = false;
+            run.ended = None;
+            run.events = None;
         }
         run.notify();
+        self.stir(run, &name);
     }
 
     /// Adds a Job that we made, unless the watch was faster: whoever asks next must find it.
@@ -106,6 +117,7 @@ impl Board {
         let Some(run) = runs.get_mut(name) else { return };
         run.gone = true;
         run.notify();
+        self.stir(run, name);
         if run.is_needless() {
             runs.remove(name);
         }
@@ -113,8 +125,8 @@ impl Board {
 
     pub(crate) fn put_pod(&self, mut pod: PodView) {
         let mut runs = self.lock();
-        let (job, run) = runs.entry_of(&pod.job);
-        pod.job = job;
+        let (name, run) = runs.entry_of(&pod.job);
+        pod.job = Arc::clone(&name);
         match run.pods.iter_mut().find(|known| known.uid == pod.uid) {
             Some(known) if *known == pod => return,
             Some(known) => *known = pod,
@@ -125,10 +137,10 @@ impl Board {
             }
         }
         run.notify();
+        self.stir(run, &name);
     }
 
     /// Adds what the cluster reported about a run that is there.
-    #[cfg(test)]
     pub(crate) fn add_events(&self, job: &str, events: Vec<EventView>) {
         let mut runs = self.lock();
         let Some(run) = runs.get_mut(job) else { return };
@@ -142,6 +154,7 @@ impl Board {
         if known.len() > before {
             known.drain(..known.len().saturating_sub(MOST_EVENTS));
             run.notify();
+            self.stir(run, job);
         }
     }
 
@@ -155,6 +168,7 @@ impl Board {
             run.lost = Some(Box::new(PodView { deleting: true, ..pod.clone() }));
         }
         run.notify();
+        self.stir(run, &pod.job);
         if run.is_needless() {
             runs.remove(&pod.job);
         }
@@ -197,6 +211,60 @@ impl Board {
             run.cancelled = true;
             run.notify();
         }
+    }
+
+    /// Remembers why we ended a run, where its Job can't hold that.
+    pub(crate) fn mark_ended(&self, job: &str, ended: Ended) {
+        if let Some(run) = self.lock().get_mut(job) {
+            run.ended = Some(Box::new(ended));
+            run.notify();
+        }
+    }
+
+    /// Why we ended a run, where its Job could not hold that.
+    pub(crate) fn ended(&self, job: &str) -> Option<Ended> {
+        self.lock().get(job)?.ended.as_deref().cloned()
+    }
+
+    /// Takes a run into our care: from now on its changes are told by [`stirred`](Self::stirred).
+    pub(crate) fn care_for(&self, job: &str) {
+        let mut runs = self.lock();
+        let run = runs.entry(job);
+        if !std::mem::replace(&mut run.cared_for, true) {
+            self.stir(run, job);
+        }
+    }
+
+    /// Waits until runs in our care have changed; gives their names.
+    pub(crate) async fn stirred(&self) -> BTreeSet<String> {
+        loop {
+            let stirs = self.stirs.notified();
+            let names =
+                std::mem::take(&mut *self.stirred.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            if !names.is_empty() {
+                return names;
+            }
+            stirs.await;
+        }
+    }
+
+    fn stir(&self, run: &Run, job: &str) {
+        if run.cared_for {
+            self.stirred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(job.to_owned());
+            self.stirs.notify_one();
+        }
+    }
+
+    /// All that is known of a run that is there.
+    pub(crate) fn snapshot(&self, job: &str) -> Option<Snapshot> {
+        self.lock().get(job)?.snapshot()
+    }
+
+    /// The Jobs of the runs in our care, by their UIDs.
+    pub(crate) fn cared_for(&self) -> HashMap<String, Arc<str>> {
+        let runs = self.lock();
+        let cared = runs.iter().filter(|(_, run)| run.cared_for && !run.gone);
+        cared.filter_map(|(name, run)| Some((run.job.as_ref()?.uid.clone(), Arc::clone(name)))).collect()
     }
 
     pub(crate) fn status(&self, job: &str) -> Option<RunStatus> {

@@ -27,6 +27,11 @@ pub(crate) struct About {
 }
 
 impl EventView {
+    /// When it happened first.
+    pub(crate) fn first(&self) -> Option<Timestamp> {
+        self.first_timestamp.or(self.event_time).or(self.last_timestamp)
+    }
+
     /// When it happened last. Some reporters fill in the one field and some the other.
     pub(crate) fn last(&self) -> Option<Timestamp> {
         self.last_timestamp.or(self.event_time).or(self.first_timestamp)

@@ -9,13 +9,15 @@ use std::{
 use async_stream::try_stream;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use kube::api::LogParams;
-use wm_core::{Error, ErrorKind, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
+use wm_core::{Error, ErrorKind, Evidence, Outcome, Reason, Result, RunId, RunStatus, StatusStream, Verdict};
 
 use crate::{
     board::{self, Changes},
     event::EventView,
     names,
     shared::Shared,
+    status::status,
+    vigil::Vigil,
 };
 
 /// How often a manager asks for a run whose role can't list.
@@ -84,6 +86,7 @@ impl Shared {
             shared.board.release(&name);
             return Err(not_found(&run, shared.api.namespace()));
         }
+        shared.board.care_for(&name);
         let follower = Follower { shared, name, changes, hasher: RandomState::new(), last: None };
         let followed =
             stream::unfold(Some(Box::new(follower)), |follower| async move { follower?.next().await });
@@ -102,6 +105,7 @@ impl Shared {
         let followed = shared.board.subscribe(&name);
         Ok(try_stream! {
             let mut last = first;
+            let mut vigil = Vigil::default();
             loop {
                 if last.phase.is_terminal() {
                     drop(followed);
@@ -112,14 +116,21 @@ impl Shared {
                 yield last.clone();
                 loop {
                     tokio::time::sleep(POLL).await;
-                    match shared.status_of(&run).await {
-                        Ok(Some(status)) if status != last => {
-                            last = status;
-                            break;
+                    match shared.snapshot_of(&run).await {
+                        Ok(Some(now)) => {
+                            let status = status(&now.job, &now.pods, &now.events);
+                            while shared.steward.take_step(&mut vigil, &now).await.is_none() {}
+                            if status != last {
+                                last = status;
+                                break;
+                            }
                         }
-                        Ok(Some(_)) => {}
                         Ok(None) => {
-                            let verdict = if shared.board.is_cancelled(&name) { board::cancelled() } else { gone() };
+                            let verdict = match shared.board.ended(&name) {
+                                Some(ended) => ended.verdict(Evidence::default()),
+                                None if shared.board.is_cancelled(&name) => board::cancelled(),
+                                None => gone(),
+                            };
                             last = last.with_verdict(verdict);
                             break;
                         }

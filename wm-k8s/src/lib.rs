@@ -19,11 +19,14 @@
 mod api;
 mod board;
 mod bookmark;
+mod clocks;
 mod connect;
 mod connection;
 mod diagnosis;
 mod error;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod follow;
 mod lines;
 mod lost;
@@ -37,6 +40,7 @@ mod place;
 mod pod_log;
 mod preflight;
 mod reader;
+mod record;
 mod rights;
 mod role;
 pub mod rules;
@@ -44,12 +48,14 @@ mod security;
 mod settings;
 mod shared;
 mod status;
+mod steward;
 mod submit;
 mod tail;
 mod template_patch;
 mod told;
 mod unplaced;
 mod view;
+mod vigil;
 mod watch;
 
 pub use crate::{

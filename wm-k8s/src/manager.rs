@@ -16,18 +16,14 @@ use crate::{
     board,
     follow::not_found,
     manifest::{self, SecretMode},
-    messages::{Message, Messages},
-    metrics, names, reader,
+    messages::Message,
+    metrics, names, reader, record,
     rights::Rights,
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
     shared::Shared,
     view::{JobObject, JobView},
 };
-
-/// How often a message is added anew when somebody else changed the Job meanwhile. Of so many writers at the same time
-/// each gets its turn, since in each round one does.
-const MESSAGE_TRIES: usize = 50;
 
 /// Runs workloads as Jobs of one namespace of a Kubernetes cluster.
 ///
@@ -64,27 +60,19 @@ impl KubernetesWorkloadManager {
 
     async fn annotate(&self, job: &JobView, new: &[Message]) -> Result<()> {
         let api = &self.shared.api;
-        let name = &job.name;
-        for _ in 0..MESSAGE_TRIES {
-            let object = api.job::<JobObject>(name).await;
-            let object =
-                object.map_err(|error| error.into_error("the message could not be kept", api.namespace()))?;
-            let annotations = object.metadata.annotations.unwrap_or_default();
-            let mut all =
-                annotations.get(names::MESSAGES).map(|text| Messages::decode(text)).unwrap_or_default();
-            all.kept.extend_from_slice(new);
-            let patch = json!({ "metadata": {
-                "resourceVersion": object.metadata.resource_version,
-                "annotations": { names::MESSAGES: all.encode() },
-            }});
-            match api.patch_job_as_read(name, &patch).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => {}
-                Err(error) => return Err(error.into_error("the message could not be kept", api.namespace())),
-            }
+        let add = |object: &JobObject| {
+            let all = record::with_messages(object, new);
+            Some(json!({ "metadata": { "annotations": { names::MESSAGES: all } } }))
+        };
+        match record::amend(api, &job.name, add).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the message could not be kept: the Job changes all the time",
+            )
+            .with_context("job", &*job.name)),
+            Err(error) => Err(error.into_error("the message could not be kept", api.namespace())),
         }
-        Err(Error::new(ErrorKind::Unavailable, "the message could not be kept: the Job changes all the time")
-            .with_context("job", &**name))
     }
 }
 
@@ -252,15 +240,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
         let deleted = if self.shared.rights.delete_job {
             api.delete_job(&name, &job.uid, policy).await
         } else if self.shared.rights.delete_jobs {
-            let selector = format!(
-                "{},{}={},{}={}",
-                names::RUNNERS,
-                names::ID,
-                run.workload,
-                names::ATTEMPT,
-                run.attempt
-            );
-            api.delete_jobs_with(&selector, policy).await
+            api.delete_jobs_with(&names::one_attempt(run), policy).await
         } else {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -18,7 +18,7 @@ use crate::{
 const LARGEST_JOB: usize = 1024 * 1024;
 /// Linux takes no longer string in a program's environment or arguments: 128 KiB with the closing NUL.
 const LONGEST_STRING: usize = 128 * 1024 - 1;
-/// What the Job's deadline allows for scheduling and pulling, in seconds; the pod's own deadline is the real one.
+/// What the Job's deadline allows at least for scheduling and pulling, in seconds; the pod's own is the real one.
 const BACKSTOP_SECS: u64 = 3600;
 
 /// The objects of one run.
@@ -107,8 +107,11 @@ pub(crate) fn job(
     spec.insert("ttlSecondsAfterFinished".to_owned(), json!(settings.ttl_seconds_after_finished));
     if let Some(timeout) = workload.timeout() {
         let one = timeout.as_secs() + u64::from(settings.termination_grace_period_seconds);
-        let all = one.saturating_mul(u64::from(settings.job_backoff_limit) + 1).saturating_add(BACKSTOP_SECS);
-        spec.insert("activeDeadlineSeconds".to_owned(), json!(all.min(i32::MAX as u64)));
+        let all = one.saturating_mul(u64::from(settings.job_backoff_limit) + 1);
+        if let Some(waiting) = longest_wait(settings) {
+            let all = all.saturating_add(waiting.max(BACKSTOP_SECS));
+            spec.insert("activeDeadlineSeconds".to_owned(), json!(all.min(i32::MAX as u64)));
+        }
     }
     set(&mut spec, "podFailurePolicy", settings.pod_failure_policy.as_ref());
     if request.held {
@@ -132,6 +135,13 @@ pub(crate) fn job(
     let job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
     let text = serialize(&job, &name)?;
     Ok(Manifests { job, text, has_secret })
+}
+
+/// How long a run may wait before its program begins, in seconds, with a scale-up; `None` is without end.
+fn longest_wait(settings: &KubernetesSettings) -> Option<u64> {
+    let limits = [settings.schedule_timeout_seconds, settings.start_timeout_seconds];
+    let [schedule, start] = limits.map(u64::from);
+    (!limits.contains(&0)).then(|| schedule * 2 + start)
 }
 
 /// Builds the Secret of a run, owned by its Job so that it goes with it.

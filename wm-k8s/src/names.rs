@@ -20,6 +20,11 @@ pub(crate) const CANCELLED: &str = "workload-manager/cancelled";
 /// The messages of the server and the manager, as JSON.
 pub(crate) const MESSAGES: &str = "workload-manager/messages";
 
+/// What the run waits for, and since when, as JSON: so it is said once, whichever server says it.
+pub(crate) const WAITS: &str = "workload-manager/waits";
+/// Why we ended the run, as JSON.
+pub(crate) const VERDICT: &str = "workload-manager/verdict";
+
 /// When the run was submitted, finer than the whole seconds that a creation timestamp has: it orders attempts.
 pub(crate) const SUBMITTED: &str = "workload-manager/submitted";
 
@@ -68,6 +73,11 @@ pub(crate) fn job_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, S
     labels.insert(SPEC.to_owned(), workload.fingerprint());
     labels.insert(answers_to(&run.workload), "true".to_owned());
     labels
+}
+
+/// The label selector of one attempt's Job.
+pub(crate) fn one_attempt(run: &RunId) -> String {
+    format!("{RUNNERS},{ID}={},{ATTEMPT}={}", run.workload, run.attempt)
 }
 
 /// Reads back whose Job it is; `None` for one that is not ours.
@@ -120,7 +130,9 @@ mod tests {
             }
             prop_assert_eq!(run_of(&labels), Some(run));
             prop_assert_eq!(aliases_of(&labels).len(), workload.aliases().count());
-            prop_assert!(rules::label_key(MESSAGES).is_empty());
+            for annotation in [CANCELLED, MESSAGES, SUBMITTED, WAITS, VERDICT] {
+                prop_assert!(rules::label_key(annotation).is_empty());
+            }
         }
     }
 

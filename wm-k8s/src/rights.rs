@@ -38,9 +38,10 @@ pub(crate) const RIGHTS: &[Right] = &[
     right("batch", "jobs", "delete", false, "cancel one run and nothing else"),
     right("", "pods", "list", true, "tell why a run waits or failed"),
     right("", "pods", "watch", false, "know the end of a run at once"),
+    right("", "pods", "delete", false, "remove the pods of a node that is gone"),
     right("", "pods/log", "get", true, "read logs"),
     right("", "secrets", "create", false, "keep secret values out of Jobs"),
-    right("", "events", "list", false, "say what the cluster reported about a failed run"),
+    right("", "events", "list", false, "say what the cluster reported about a run that failed or waits"),
     right("", "namespaces", "get", false, "know the namespace's Pod Security level"),
 ];
 
@@ -54,6 +55,7 @@ pub(crate) struct Rights {
     pub(crate) patch_jobs: bool,
     pub(crate) delete_job: bool,
     pub(crate) delete_jobs: bool,
+    pub(crate) delete_pod: bool,
     pub(crate) create_secrets: bool,
     pub(crate) list_events: bool,
     pub(crate) get_namespace: bool,
@@ -89,6 +91,7 @@ impl Rights {
             patch_jobs: has("jobs", "patch"),
             delete_job: has("jobs", "delete"),
             delete_jobs: has("jobs", "deletecollection"),
+            delete_pod: has("pods", "delete"),
             create_secrets: has("secrets", "create"),
             list_events: has("events", "list"),
             get_namespace: has("namespaces", "get"),

@@ -49,6 +49,15 @@ pub struct KubernetesSettings {
     /// How long a stopped program may take to end, in seconds.
     #[serde(default = "half_a_minute")]
     pub termination_grace_period_seconds: u32,
+    /// How long a run may wait for a machine, in seconds; 0 is without end.
+    #[serde(default = "a_quarter_of_an_hour")]
+    pub schedule_timeout_seconds: u32,
+    /// How long the program may take to begin once there is a machine, in seconds; 0 is without end.
+    #[serde(default = "a_quarter_of_an_hour")]
+    pub start_timeout_seconds: u32,
+    /// How long the pull of an image may fail in a way that may pass, in seconds.
+    #[serde(default = "two_minutes")]
+    pub image_pull_grace_seconds: u32,
     /// What happens to secret values where Secrets can't be made.
     #[serde(default)]
     pub plain_secrets: PlainSecrets,
@@ -60,6 +69,14 @@ const fn two_days() -> u32 {
 
 const fn half_a_minute() -> u32 {
     30
+}
+
+const fn a_quarter_of_an_hour() -> u32 {
+    900
+}
+
+const fn two_minutes() -> u32 {
+    120
 }
 
 /// How much a runner's container gives up of its rights, by the levels of Pod Security.
@@ -105,6 +122,9 @@ impl KubernetesSettings {
             pod_security: PodSecurity::Auto,
             pod_template_patch: None,
             termination_grace_period_seconds: half_a_minute(),
+            schedule_timeout_seconds: a_quarter_of_an_hour(),
+            start_timeout_seconds: a_quarter_of_an_hour(),
+            image_pull_grace_seconds: two_minutes(),
             plain_secrets: PlainSecrets::Allow,
         }
     }

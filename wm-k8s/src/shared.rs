@@ -13,7 +13,8 @@ use wm_core::{Attempt, Reason, Result, RunId, RunStatus, Workload, WorkloadId};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
-    board::{self, Board},
+    board::{self, Board, Snapshot},
+    clocks::Limits,
     error::CallError,
     messages::Message,
     names,
@@ -21,6 +22,7 @@ use crate::{
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
     status::status,
+    steward::Steward,
     unplaced::Unplaced,
     view::{JobObject, JobView, PodView},
     watch,
@@ -34,7 +36,8 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     watches: OnceLock<Watches>,
     restriction: OnceCell<Restriction>,
-    pub(crate) unplaced: Unplaced,
+    pub(crate) unplaced: Arc<Unplaced>,
+    pub(crate) steward: Steward,
     /// The right to build a Job and send it.
     pub(crate) turns: Semaphore,
 }
@@ -47,14 +50,17 @@ struct Watches {
 
 impl Shared {
     pub(crate) fn new(api: Api, settings: KubernetesSettings, rights: Rights) -> Self {
+        let (board, unplaced) = (Arc::default(), Arc::default());
+        let steward = Steward::new(&api, &board, rights, Limits::new(&settings), &unplaced);
         Self {
             api,
             settings,
             rights,
-            board: Arc::default(),
+            board,
             watches: OnceLock::new(),
             restriction: OnceCell::new(),
-            unplaced: Unplaced::default(),
+            unplaced,
+            steward,
             turns: Semaphore::new(CALLS_AT_ONCE),
         }
     }
@@ -64,7 +70,11 @@ impl Shared {
         if !self.rights.list_jobs {
             return false;
         }
-        self.watches.get_or_init(|| Watches { _tasks: Mutex::new(watch::start(&self.api, &self.board)) });
+        self.watches.get_or_init(|| {
+            let mut tasks = watch::start(&self.api, &self.board);
+            tasks.spawn(self.steward.clone().attend());
+            Watches { _tasks: Mutex::new(tasks) }
+        });
         self.board.synced().await;
         true
     }
@@ -152,9 +162,7 @@ impl Shared {
     }
 
     async fn listed_pods_of(&self, run: &RunId) -> Result<Vec<PodView>> {
-        let selector =
-            format!("{},{}={},{}={}", names::RUNNERS, names::ID, run.workload, names::ATTEMPT, run.attempt);
-        let pods = self.api.pods_with(&selector).await;
+        let pods = self.api.pods_with(&names::one_attempt(run)).await;
         let pods =
             pods.map_err(|error| error.into_error("the pods could not be listed", self.api.namespace()))?;
         Ok(pods.iter().filter_map(PodView::new).collect())
@@ -169,6 +177,13 @@ impl Shared {
             // The name does not tell the kind.
             return Ok(Some(status).filter(|status| status.run == *run));
         }
+        let found = self.snapshot_of(run).await?;
+        Ok(found.map(|run| status(&run.job, &run.pods, &run.events)))
+    }
+
+    /// What the cluster knows of a run; `None` when it is gone.
+    pub(crate) async fn snapshot_of(&self, run: &RunId) -> Result<Option<Snapshot>> {
+        let name = names::job(run);
         let job: JobObject = match self.api.job(&name).await {
             Ok(job) => job,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -180,7 +195,7 @@ impl Shared {
         };
         let Some(job) = JobView::new(&job).filter(|job| job.run == *run) else { return Ok(None) };
         let pods = self.pods_of(&name, run).await?;
-        Ok(Some(status(&job, &pods, &[])))
+        Ok(Some(Snapshot { job, pods, events: Vec::new() }))
     }
 
     /// Looks again why a run failed that its Job alone tells of: its pod may say more than the watch has told yet.

@@ -44,10 +44,13 @@ fn verdict(job: &JobView, pods: &[PodView], pod: Option<&PodView>, events: &[Eve
     if job.condition("Complete").is_some() {
         return Some(diagnosis::success(job, pod));
     }
+    if let Some(ended) = job.ended.as_deref().filter(|_| job.condition("Failed").is_some()) {
+        return Some(ended.verdict(diagnosis::evidence(job, pod, events)));
+    }
     if job.condition("Failed").is_some() {
         return Some(diagnosis::failure(job, pods, events));
     }
-    let pod = pod.filter(|pod| !pod.deleting && !job.deleting && !job.suspended)?;
+    let pod = pod.filter(|pod| !pod.deleting && !job.deleting && !job.suspended && job.ended.is_none())?;
     match pod.phase {
         PodPhase::Succeeded => Some(diagnosis::success(job, Some(pod))),
         PodPhase::Failed if job.backoff_limit == 0 && !job.has_policy => {
@@ -63,6 +66,9 @@ fn unfinished(
     pod: Option<&PodView>,
     events: &[EventView],
 ) -> (Phase, Option<String>) {
+    if let Some(ended) = &job.ended {
+        return (Phase::Stopping, Some(ended.message.clone()));
+    }
     if job.deleting {
         return (Phase::Stopping, None);
     }

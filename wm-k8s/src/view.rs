@@ -11,7 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::{Deserialize, Deserializer};
 use wm_core::{RunId, WorkloadId};
 
-use crate::names;
+use crate::{
+    names,
+    record::{Ended, Waits},
+};
 
 /// A Job as the API gives it, as far as we read it.
 #[derive(Clone, Debug, Deserialize)]
@@ -97,6 +100,10 @@ pub(crate) struct JobView {
     pub(crate) cancelled: bool,
     /// A hash of the messages that it holds: another one when there are more.
     pub(crate) messages: u64,
+    /// What it was last said to wait for.
+    pub(crate) waits: Option<Box<Waits>>,
+    /// Why we ended it.
+    pub(crate) ended: Option<Box<Ended>>,
     pub(crate) backoff_limit: u32,
     pub(crate) has_policy: bool,
     /// How long a pod may run, in seconds.
@@ -124,6 +131,8 @@ impl JobView {
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
             cancelled: annotations.is_some_and(|all| all.contains_key(names::CANCELLED)),
             messages: annotations.and_then(|all| all.get(names::MESSAGES)).map_or(0, |text| hash(text)),
+            waits: annotations.and_then(|all| serde_json::from_str(all.get(names::WAITS)?).ok()),
+            ended: annotations.and_then(|all| serde_json::from_str(all.get(names::VERDICT)?).ok()),
             submitted: annotations.and_then(|all| all.get(names::SUBMITTED)?.parse().ok()),
             started: job.status.start_time,
             completed: job.status.completion_time,
@@ -237,6 +246,8 @@ pub(crate) struct PodView {
     pub(crate) reason: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) deleting: bool,
+    /// When it is to have ended, if it is being deleted.
+    pub(crate) deadline: Option<Timestamp>,
     /// It is, or was, taken away without waiting for the node's word.
     pub(crate) forced: bool,
     pub(crate) node: Option<Arc<str>>,
@@ -343,6 +354,7 @@ impl PodView {
             reason: status.reason.clone(),
             message: status.message.clone(),
             deleting: pod.metadata.deletion_timestamp.is_some(),
+            deadline: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             forced: pod.metadata.deletion_grace_period_seconds == Some(0),
             node: pod.spec.node_name.as_deref().map(Into::into),
             scheduled: scheduled.filter(|c| c.status == "True").and_then(|c| c.last_transition_time),
@@ -374,6 +386,11 @@ impl PodView {
     /// How the main container ended.
     pub(crate) fn terminated(&self) -> Option<&Terminated> {
         self.main.as_ref()?.terminated.as_deref()
+    }
+
+    /// Whether the program has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.main.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
     }
 
     /// Whether the program has ended.

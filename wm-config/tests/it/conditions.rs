@@ -166,6 +166,9 @@ fn our_own_variables_are_typed() {
             (variable::POD_SECURITY, "baseline"),
             (variable::PLAIN_SECRETS, "Refuse"),
             (variable::TERMINATION_GRACE_PERIOD_SECONDS, " 5 "),
+            (variable::SCHEDULE_TIMEOUT_SECONDS, "0"),
+            (variable::START_TIMEOUT_SECONDS, "60"),
+            (variable::IMAGE_PULL_GRACE_SECONDS, "7"),
             (variable::KUBECONFIG_CONTEXT, "arn:aws:eks:eu-central-1:1:cluster/a"),
         ],
     )
@@ -175,6 +178,9 @@ fn our_own_variables_are_typed() {
     assert_eq!(kubernetes.pod_security, PodSecurity::Baseline);
     assert_eq!(kubernetes.plain_secrets, PlainSecrets::Refuse);
     assert_eq!(kubernetes.termination_grace_period_seconds, 5);
+    assert_eq!(kubernetes.schedule_timeout_seconds, 0);
+    assert_eq!(kubernetes.start_timeout_seconds, 60);
+    assert_eq!(kubernetes.image_pull_grace_seconds, 7);
     assert_eq!(kubernetes.kubeconfig_context.as_deref(), Some("arn:aws:eks:eu-central-1:1:cluster/a"));
 }
 
@@ -186,6 +192,9 @@ fn our_own_variables_have_defaults() {
     assert_eq!(kubernetes.pod_security, PodSecurity::Auto);
     assert_eq!(kubernetes.plain_secrets, PlainSecrets::Allow);
     assert_eq!(kubernetes.termination_grace_period_seconds, 30);
+    assert_eq!(kubernetes.schedule_timeout_seconds, 900);
+    assert_eq!(kubernetes.start_timeout_seconds, 900);
+    assert_eq!(kubernetes.image_pull_grace_seconds, 120);
     assert!(kubernetes.pod_template_patch.is_none());
 }
 

@@ -6,7 +6,9 @@ use wm_core::{Outcome, Reason, RunStatus, Verdict};
 
 use super::changes::Changed;
 use crate::{
+    diagnosis,
     event::EventView,
+    record::Ended,
     status::status,
     view::{JobView, PodView},
 };
@@ -24,10 +26,31 @@ pub(super) struct Run {
     pub(super) gone: bool,
     /// A caller of ours cancelled it.
     pub(super) cancelled: bool,
+    /// Its waiting is watched over here.
+    pub(super) cared_for: bool,
+    /// Why we ended it, where its Job could not hold that.
+    pub(super) ended: Option<Box<Ended>>,
     pub(super) changed: Option<Arc<Changed>>,
 }
 
+/// All that is known of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) job: JobView,
+    pub(crate) pods: Vec<PodView>,
+    pub(crate) events: Vec<EventView>,
+}
+
 impl Run {
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        let job = self.job.clone().filter(|_| !self.gone)?;
+        Some(Snapshot { job, pods: self.pods.clone(), events: self.events().to_vec() })
+    }
+
+    fn events(&self) -> &[EventView] {
+        self.events.as_deref().map(Vec::as_slice).unwrap_or_default()
+    }
+
     pub(super) fn notify(&self) {
         if let Some(changed) = &self.changed {
             changed.tell();
@@ -40,12 +63,15 @@ impl Run {
             Some(lost) if self.pods.is_empty() && job.is_finished() => slice::from_ref(lost.as_ref()),
             _ => &self.pods,
         };
-        let events = self.events.as_deref().map(Vec::as_slice).unwrap_or_default();
-        let now = status(job, pods, events);
+        let now = status(job, pods, self.events());
         if !self.gone || now.phase.is_terminal() {
             return Some(now);
         }
-        let verdict = if self.cancelled || job.cancelled {
+        let ended = job.ended.as_deref().or(self.ended.as_deref());
+        let verdict = if let Some(ended) = ended {
+            let pod = self.pods.first().or(self.lost.as_deref());
+            ended.verdict(diagnosis::evidence(job, pod, self.events()))
+        } else if self.cancelled || job.cancelled {
             cancelled()
         } else {
             Verdict::new(

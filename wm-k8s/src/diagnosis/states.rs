@@ -8,42 +8,14 @@ use wm_core::{Reason, RunStatus, Verdict};
 
 use super::{Finding, Hindrance, hindrance};
 use crate::{
-    board::Board,
-    event::EventView,
+    board::{Board, Snapshot},
+    fixture,
     status::status,
     view::{JobView, PodView},
 };
 
-/// What the table leaves out since it is the same for all.
-fn complete(object: &Value, name: &str, uid: &str) -> Value {
-    let mut whole = json!({
-        "metadata": { "name": name, "uid": uid, "namespace": "runs", "creationTimestamp": "2026-11-23T21:59:00Z", "labels": {
-            "app.kubernetes.io/managed-by": "workload-manager", "app.kubernetes.io/component": "runner",
-            "workload-manager/id": "w", "workload-manager/kind": "run", "workload-manager/attempt": "1",
-        }},
-        "spec": {},
-        "status": {},
-    });
-    for (part, fields) in object.as_object().into_iter().flatten() {
-        for (field, value) in fields.as_object().unwrap() {
-            whole[part][field] = value.clone();
-        }
-    }
-    whole
-}
-
 fn conclude(row: &Value) -> (RunStatus, Option<Hindrance>) {
-    let mut job = complete(&row["job"], "runner-w-1", "job");
-    job["spec"]["backoffLimit"] = json!(0);
-    job["spec"]["template"]["spec"]["containers"] =
-        json!([{ "name": "main", "image": "registry.example:5000/app:1" }]);
-    let job = JobView::new(&serde_json::from_value(job).unwrap()).unwrap();
-    let pods = row["pods"].as_array().into_iter().flatten().enumerate().map(|(index, pod)| {
-        let pod = complete(pod, &format!("w-{index}"), &format!("pod-{index}"));
-        PodView::new(&serde_json::from_value(pod).unwrap()).unwrap()
-    });
-    let events: Vec<EventView> = serde_json::from_value(row["events"].clone()).unwrap_or_default();
-    let pods: Vec<_> = pods.collect();
+    let Snapshot { job, pods, events } = fixture::run(row);
     (status(&job, &pods, &events), hindrance(&job, pods.first(), &events))
 }
 

@@ -16,5 +16,6 @@ mod preflight;
 mod refusals;
 mod secrets;
 mod stage;
+mod waiting;
 mod wire;
 mod writes;

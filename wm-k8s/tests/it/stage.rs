@@ -29,16 +29,20 @@ pub(crate) struct Stage {
     pub(crate) wire: Wire,
     /// Past the wire: what the tests ask themselves is not counted.
     pub(crate) direct: Client,
-    #[expect(dead_code, reason = "it ends with the stage")]
     pub(crate) cluster: Cluster,
     directory: TempDir,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut ClusterOptions)) -> Self {
         let mut options = ClusterOptions::default();
         options.job_sync_delay = Duration::from_millis(20);
         options.job_backoff = Duration::from_millis(20);
+        change(&mut options);
         let cluster = Cluster::start(options).await.unwrap();
         let direct = connect(&Credentials::Kubeconfig(cluster.kubeconfig())).await.unwrap();
         Self { wire: Wire::new(direct.clone()), direct, cluster, directory: tempfile::tempdir().unwrap() }
@@ -59,6 +63,11 @@ impl Stage {
     pub(crate) async fn observer(&self) -> KubernetesWorkloadManager {
         let settings = KubernetesSettings::new("default", "default");
         KubernetesWorkloadManager::new(self.direct.clone(), settings, Arc::new(NoImages)).await.unwrap()
+    }
+
+    /// From now on this goes wrong in the cluster, until it is lifted.
+    pub(crate) fn inject(&self, fault: &str) -> u64 {
+        self.cluster.faults().inject(fault.parse().unwrap())
     }
 
     /// A gate at which programs wait.
