@@ -8,6 +8,7 @@ use serde_json::Value;
 pub(super) struct Names {
     ours: HashMap<String, String>,
     recorded: HashMap<String, String>,
+    changes: usize,
     /// Recorded generated names, in the order in which they appear, by their prefix.
     generated: HashMap<String, Vec<String>>,
 }
@@ -15,9 +16,15 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn learn(&mut self, recorded: &str, ours: &str) {
         if recorded != ours && !recorded.is_empty() && !ours.is_empty() {
-            self.ours.insert(recorded.to_owned(), ours.to_owned());
+            let before = self.ours.insert(recorded.to_owned(), ours.to_owned());
+            self.changes += usize::from(before.as_deref() != Some(ours));
             self.recorded.insert(ours.to_owned(), recorded.to_owned());
         }
+    }
+
+    /// How often something was learnt.
+    pub(super) fn count(&self) -> usize {
+        self.changes
     }
 
     /// Notes the generated names of the recording, in the order of their making.

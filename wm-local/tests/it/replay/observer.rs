@@ -1,6 +1,9 @@
 //! What happens in a namespace of the cluster, as watches tell it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -18,51 +21,64 @@ const COLLECTIONS: [(&str, &str); 5] = [
 
 /// All watch events so far. It stops when it is dropped.
 pub(super) struct Observer {
-    events: Arc<Mutex<Vec<Value>>>,
+    seen: Arc<Mutex<Seen>>,
     _tasks: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    events: Vec<Value>,
+    /// The pods that are there, by uid.
+    pods: HashMap<String, Value>,
+}
+
+impl Seen {
+    fn take(&mut self, event: Value) {
+        let object = &event["object"];
+        if let (true, Some(uid)) = (object["kind"] == "Pod", object["metadata"]["uid"].as_str()) {
+            if event["type"] == "DELETED" {
+                self.pods.remove(uid);
+            } else {
+                self.pods.insert(uid.to_owned(), object.clone());
+            }
+        }
+        self.events.push(event);
+    }
 }
 
 impl Observer {
     pub(super) async fn start(served: &Served, namespace: &str) -> Self {
-        let events: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let seen: Arc<Mutex<Seen>> = Arc::default();
         let mut tasks = JoinSet::new();
         for (group, resource) in COLLECTIONS {
             let path = format!("{group}/namespaces/{namespace}/{resource}?watch=true&timeoutSeconds=1000000");
             let mut watch = served.watch(&path).await;
-            let events = Arc::clone(&events);
+            let seen = Arc::clone(&seen);
             tasks.spawn(async move {
                 while let Some(event) = watch.next().await {
-                    events.lock().unwrap().push(event);
+                    seen.lock().unwrap().take(event);
                 }
             });
         }
-        Self { events, _tasks: tasks }
+        Self { seen, _tasks: tasks }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.events.lock().unwrap().len()
+        self.seen.lock().unwrap().events.len()
     }
 
     pub(super) fn events(&self) -> Vec<Value> {
-        self.events.lock().unwrap().clone()
+        self.seen.lock().unwrap().events.clone()
     }
 
     /// Each state that an object was in.
     pub(super) fn states(&self) -> Vec<String> {
-        let events = self.events.lock().unwrap();
-        events.iter().filter_map(state).map(|(object, state)| format!("{object} {state}")).collect()
+        let seen = self.seen.lock().unwrap();
+        seen.events.iter().filter_map(state).map(|(object, state)| format!("{object} {state}")).collect()
     }
 
-    /// The pods that are there, as they are now.
-    pub(super) fn pods(&self) -> Vec<Value> {
-        let mut pods: Vec<Value> = Vec::new();
-        for event in self.events.lock().unwrap().iter().filter(|event| event["object"]["kind"] == "Pod") {
-            let object = &event["object"];
-            pods.retain(|pod| pod["metadata"]["uid"] != object["metadata"]["uid"]);
-            if event["type"] != "DELETED" {
-                pods.push(object.clone());
-            }
-        }
-        pods
+    /// Whether a pod that is there now is like that.
+    pub(super) fn has_pod(&self, is_meant: impl Fn(&Value) -> bool) -> bool {
+        self.seen.lock().unwrap().pods.values().any(is_meant)
     }
 }

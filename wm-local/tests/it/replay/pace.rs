@@ -112,7 +112,7 @@ impl Pace {
             let is_open = matches!(pod["status"]["phase"].as_str(), Some("Pending" | "Running"));
             is_open && (starts || running > sleeping.get(name).copied().unwrap_or_default())
         };
-        observer.pods().iter().any(is_busy)
+        observer.has_pod(is_busy)
     }
 }
 

@@ -44,6 +44,10 @@ pub(super) struct Run {
     staged: HashSet<String>,
     /// How many events of the observer the names are learnt from.
     learnt: usize,
+    /// The recorded states of objects, and when they were told.
+    states: Vec<(u64, String)>,
+    /// The states that objects of the cluster were in, of how many events and under how many names.
+    reached: ((usize, usize), HashSet<String>),
     stage: VecDeque<StageHand>,
     tokens: HashMap<String, String>,
     differences: Vec<String>,
@@ -89,6 +93,8 @@ impl Run {
             scripts_write_to_both: recording.writes_to_both_streams(),
             staged: HashSet::new(),
             learnt: 0,
+            states: states_of(recording),
+            reached: ((0, 0), HashSet::new()),
             stage: stage_of(&recording.scenario).into(),
             tokens,
             differences: Vec::new(),
@@ -172,7 +178,7 @@ impl Run {
                 self.reach_states(recording, hand.at_ms).await;
                 self.act(&hand.act).await;
             }
-            let missing = self.missing(recording, at);
+            let missing = self.missing(at);
             if missing.is_empty() {
                 return;
             }
@@ -189,27 +195,30 @@ impl Run {
     }
 
     async fn reach_states(&mut self, recording: &Recording, at: u64) {
-        while !self.missing(recording, at).is_empty() && self.pace.now() < at + SLACK {
+        while !self.missing(at).is_empty() && self.pace.now() < at + SLACK {
             self.pace.step(at + SLACK, &self.observer).await;
             self.learn(recording);
         }
     }
 
     /// The recorded states before `at` that no object of the cluster has been in.
-    fn missing(&self, recording: &Recording, at: u64) -> Vec<String> {
-        let states = self.observer.states();
-        let mut reached: HashSet<String> = states.iter().map(|state| self.names.to_recorded(state)).collect();
-        // What ends at once may never have been seen running.
-        for ended in ["Succeeded", "Failed"] {
-            let ran = reached.iter().filter(|state| state.contains(&format!("[\"{ended}\"")));
-            let ran: Vec<String> = ran.map(|state| state.replace(ended, "Running")).collect();
-            reached.extend(ran);
+    fn missing(&mut self, at: u64) -> Vec<String> {
+        let known = (self.observer.count(), self.names.count());
+        if self.reached.0 != known {
+            let states = self.observer.states();
+            let mut reached: HashSet<String> =
+                states.iter().map(|state| self.names.to_recorded(state)).collect();
+            // What ends at once may never have been seen running.
+            for ended in ["Succeeded", "Failed"] {
+                let ran = reached.iter().filter(|state| state.contains(&format!("[\"{ended}\"")));
+                let ran: Vec<String> = ran.map(|state| state.replace(ended, "Running")).collect();
+                reached.extend(ran);
+            }
+            self.reached = (known, reached);
         }
-        let events = recording.watches.iter().flat_map(|watch| &watch.events);
-        let before = events.filter(|event| event.at_ms + 5 < at && event.event["object"]["kind"] != "Event");
-        let states = before.filter_map(|event| state(&event.event));
-        let wanted = states.map(|(object, state)| format!("{object} {state}"));
-        wanted.filter(|one| !reached.contains(one)).collect()
+        let before = self.states.iter().filter(|(recorded, _)| recorded + 5 < at);
+        let missing = before.filter(|(_, state)| !self.reached.1.contains(state));
+        missing.map(|(_, state)| state.clone()).collect()
     }
 
     fn learn(&mut self, recording: &Recording) {
@@ -223,6 +232,17 @@ impl Run {
             self.names.observe(&self.observer.events(), &recorded);
         }
     }
+}
+
+/// The states of objects, and when they were told.
+fn states_of(recording: &Recording) -> Vec<(u64, String)> {
+    let events = recording.watches.iter().flat_map(|watch| &watch.events);
+    let states = events.filter(|event| event.event["object"]["kind"] != "Event");
+    let states = states.filter_map(|event| {
+        let (object, state) = state(&event.event)?;
+        Some((event.at_ms, format!("{object} {state}")))
+    });
+    states.collect()
 }
 
 fn key(object: &Value) -> String {

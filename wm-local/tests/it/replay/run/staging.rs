@@ -25,8 +25,7 @@ impl Run {
                 let limit = self.pace.now() + SLACK;
                 while self.pace.now() < limit {
                     let name = self.names.to_ours(pod);
-                    let pods = self.observer.pods();
-                    if pods.iter().any(|pod| pod["metadata"]["name"] == name.as_str() && until(pod)) {
+                    if self.observer.has_pod(|pod| pod["metadata"]["name"] == name.as_str() && until(pod)) {
                         break;
                     }
                     self.pace.step(limit, &self.observer).await;
