@@ -2,6 +2,7 @@
 
 mod garbage;
 mod job;
+mod namespace;
 mod queue;
 mod ttl;
 
@@ -47,6 +48,7 @@ impl Controllers {
             JobController::new(store.clone(), recorder.clone(), clock.clone(), options, faults.clone());
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
+        tasks.spawn(namespace::run(store.clone()));
         tasks.spawn(ttl::run(store.clone(), clock.clone()));
         tasks.spawn(recorder.clone().expire());
         Self { _tasks: tasks }

@@ -10,13 +10,13 @@ use super::{
     Api,
     answer::Form,
     body::{decode_object, go_type},
-    list,
+    list, method_not_allowed,
     parameters::{Parameters, check_dry_run, invalid_options},
     selector::Selection,
 };
 use crate::{
     error::{ApiError, Cause},
-    kind::Key,
+    kind::{Key, Kind},
     schema::Type,
     store::{DeleteOptions, Propagation, meta},
 };
@@ -32,6 +32,9 @@ pub(super) fn delete(
 ) -> Result<Response, ApiError> {
     let kind = selection.kind;
     Api::check_number(kind)?;
+    if kind == Kind::Namespace {
+        return Err(method_not_allowed());
+    }
     let options = delete_options(&parts.headers, parameters, body)?;
     let (objects, _) = api.store.list(kind, selection.namespace.as_deref());
     let selected: Vec<Arc<Value>> = objects.into_iter().filter(|object| selection.matches(object)).collect();

@@ -85,7 +85,7 @@ fn kinds(group: &str) -> Vec<Value> {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.group() == group) {
         let verbs: &[&str] = match kind {
             Kind::Node => &["get", "list", "patch", "update", "watch"],
-            Kind::Namespace => &["create", "get", "list", "patch", "update", "watch"],
+            Kind::Namespace => &["create", "delete", "get", "list", "patch", "update", "watch"],
             _ => &VERBS,
         };
         let mut resource = json!({

@@ -148,8 +148,13 @@ pub(super) fn delete(
 ) -> Result<Response, ApiError> {
     Api::check_number(key.kind)?;
     let options = delete_options(&parts.headers, parameters, body)?;
-    if key.kind == Kind::Namespace {
-        return Err(ApiError::not_implemented("deleting namespaces"));
+    if key.kind == Kind::Namespace && key.name == "default" {
+        let message = format!("namespaces {:?} is forbidden: this namespace may not be deleted", key.name);
+        return Err(ApiError::new(403, "Forbidden", message).with_details(details(
+            &key.name,
+            "",
+            "namespaces",
+        )));
     }
     let mut warnings = Warnings::default();
     if key.kind == Kind::Job && options.propagation.is_none() {

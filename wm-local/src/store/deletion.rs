@@ -62,6 +62,7 @@ pub(super) fn is_over(kind: Kind, object: &Value) -> bool {
     let metadata = &object["metadata"];
     metadata["deletionTimestamp"].is_string()
         && finalizers(object).next().is_none()
+        && !is_held(kind, object)
         && (kind != Kind::Pod || metadata["deletionGracePeriodSeconds"].as_u64().unwrap_or_default() == 0)
 }
 
@@ -70,8 +71,11 @@ pub(super) fn mark(kind: Kind, current: &Value, options: &DeleteOptions, now: Ti
     let mut object = current.clone();
     set_finalizers(kind, &mut object, options.propagation);
     let grace = grace_period(kind, current, options);
-    if grace == 0 && finalizers(&object).next().is_none() {
+    if grace == 0 && finalizers(&object).next().is_none() && !is_held(kind, &object) {
         return None;
+    }
+    if kind == Kind::Namespace {
+        object["status"]["phase"] = "Terminating".into();
     }
     let deleting = current["metadata"]["deletionTimestamp"].is_string();
     let current_grace = current["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or_default();
@@ -126,6 +130,8 @@ fn set_finalizers(kind: Kind, object: &mut Value, propagation: Option<Propagatio
     const ORPHAN: &str = "orphan";
     let has_one = finalizers(object).any(|one| one == FOREGROUND || one == ORPHAN);
     let propagation = match propagation {
+        // What is in a namespace is no dependent of it.
+        _ if kind == Kind::Namespace => return,
         Some(propagation) => propagation,
         None if has_one => return,
         None if kind == Kind::Job => Propagation::Orphan,
@@ -147,6 +153,11 @@ fn set_finalizers(kind: Kind, object: &mut Value, propagation: Option<Propagatio
     } else {
         object["metadata"]["finalizers"] = json!(wanted);
     }
+}
+
+/// A namespace has finalizers of another kind as well: it is held by what is in it.
+fn is_held(kind: Kind, object: &Value) -> bool {
+    kind == Kind::Namespace && object["spec"]["finalizers"].as_array().is_some_and(|all| !all.is_empty())
 }
 
 fn finalizers(object: &Value) -> impl Iterator<Item = &str> {

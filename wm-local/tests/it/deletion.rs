@@ -1,9 +1,9 @@
 //! What a deletion answers, and what becomes of the Pods.
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::{JOBS, PODS, Served, suspended};
+use crate::client::{JOBS, PODS, Served, job, suspended};
 
 async fn delete(served: &Served, name: &str, options: Value) -> (u16, Value) {
     let path = format!("{JOBS}/{name}");
@@ -130,4 +130,36 @@ async fn a_dry_run_deletes_nothing() {
     let answer = served.delete(&format!("{path}?propagationPolicy=Background&dryRun=All")).await;
     assert_eq!(answer.json()["status"], "Success");
     assert_eq!(served.get(&path).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_namespace_goes_with_all_that_is_in_it() {
+    let served = Served::start().await;
+    let namespace = json!({"metadata": {"name": "team"}});
+    let at = |path: &str| path.replace("/default/", "/team/");
+    assert_eq!(served.post("/api/v1/namespaces", &namespace).await.status, StatusCode::CREATED);
+    let secret = json!({"metadata": {"name": "s", "finalizers": ["example.com/hold"]}});
+    assert_eq!(served.post("/api/v1/namespaces/team/secrets", &secret).await.status, StatusCode::CREATED);
+    let mut job = job("runs", "sleep 600");
+    job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(0);
+    assert_eq!(served.post(&at(JOBS), &job).await.status, StatusCode::CREATED);
+    served.until(&at(PODS), "", |pod| pod["status"]["phase"] == "Running").await;
+    let deleted = served.delete("/api/v1/namespaces/team").await.json();
+    assert_eq!(deleted["status"]["phase"], "Terminating");
+    assert!(deleted["metadata"]["deletionTimestamp"].is_string());
+    let refused = served.post(&at(JOBS), &job).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["details"]["causes"][0]["reason"], "NamespaceTerminating");
+    // The finalizer of the secret holds it, until it is taken away.
+    let mut watch = served.watch("/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Dteam").await;
+    let free = json!({"metadata": {"finalizers": null}});
+    assert_eq!(served.merge("/api/v1/namespaces/team/secrets/s", &free).await.status, StatusCode::OK);
+    while watch.next().await.unwrap()["type"] != "DELETED" {}
+    assert_eq!(served.get("/api/v1/namespaces/team").await.status, 404);
+    for path in [at(JOBS), at(PODS), "/api/v1/namespaces/team/events".to_owned()] {
+        assert_eq!(served.get(&path).await.json()["items"], json!([]), "{path}");
+    }
+    assert_eq!(served.post("/api/v1/namespaces", &namespace).await.status, StatusCode::CREATED);
+    let account = served.get("/api/v1/namespaces/team/serviceaccounts/default").await;
+    assert_eq!(account.status, StatusCode::OK);
 }

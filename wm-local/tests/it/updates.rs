@@ -128,6 +128,6 @@ async fn what_is_not_supported_is_refused_and_not_pretended() {
         served.write(Method::PATCH, &format!("{JOBS}/a"), "application/apply-patch+yaml", &json!({})).await;
     assert_eq!(apply.status, 501);
     assert_eq!(served.post(&format!("{PODS}/a/eviction"), &json!({})).await.status, 501);
-    assert_eq!(served.delete("/api/v1/namespaces/default").await.status, 501);
+    assert_eq!(served.delete("/api/v1/namespaces/default").await.status, 403);
     assert_eq!(served.delete("/api/v1/nodes/local").await.status, 501);
 }

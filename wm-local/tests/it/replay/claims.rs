@@ -32,7 +32,6 @@ pub(super) fn of(scenario: &str) -> Claim {
             watches: false,
             why: "texts of a runtime of containers; users of images and claims of volumes are not there",
         },
-        "forbidden" => Claim::Part { but: &[30], watches: true, why: "namespaces are not deleted" },
         "logs" => Claim::No("not compared yet"),
         "patch-and-conflict" => Claim::Part {
             but: &[0, 1, 2, 3, 4, 5, 6, 7, 18, 22, 25],

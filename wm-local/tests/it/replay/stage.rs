@@ -43,10 +43,7 @@ pub(super) fn stage_of(scenario: &str) -> Vec<StageHand> {
         "suspend-and-resume" => {
             let body = json!({"metadata": {"name": "go"}, "data": {"go": "1"}});
             let path = "/api/v1/namespaces/suspend-and-resume/configmaps";
-            vec![StageHand {
-                at_ms: 5000,
-                act: Act::Request { method: "POST", path, content_type: "application/json", body },
-            }]
+            vec![request(5000, "POST", path, "application/json", body)]
         }
         "unschedulable" => {
             let taints = |taints: Value| json!({"spec": {"taints": taints}});
@@ -98,6 +95,22 @@ pub(super) fn stage_of(scenario: &str) -> Vec<StageHand> {
             let main = &pod["status"]["containerStatuses"][0];
             main["restartCount"] == 2 && main["state"]["running"].is_object()
         })],
+        "forbidden" => {
+            let post =
+                |path: &'static str, body: Value| request(16_500, "POST", path, "application/json", body);
+            let hold = json!({"name": "hold", "finalizers": ["recorded.example/hold"]});
+            vec![
+                post("/api/v1/namespaces", json!({"metadata": {"name": "forbidden-terminating"}})),
+                post("/api/v1/namespaces/forbidden-terminating/configmaps", json!({"metadata": hold})),
+                request(
+                    16_500,
+                    "DELETE",
+                    "/api/v1/namespaces/forbidden-terminating",
+                    "application/json",
+                    json!({}),
+                ),
+            ]
+        }
         "pod-security-restricted" => {
             let labels = json!({
                 "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
@@ -143,8 +156,18 @@ pub(super) fn has_faults(scenario: &str) -> bool {
 
 const NODE: &str = "/api/v1/nodes/local";
 
+fn request(
+    at_ms: u64,
+    method: &'static str,
+    path: &'static str,
+    content_type: &'static str,
+    body: Value,
+) -> StageHand {
+    StageHand { at_ms, act: Act::Request { method, path, content_type, body } }
+}
+
 fn patch(at_ms: u64, path: &'static str, content_type: &'static str, body: Value) -> StageHand {
-    StageHand { at_ms, act: Act::Request { method: "PATCH", path, content_type, body } }
+    request(at_ms, "PATCH", path, content_type, body)
 }
 
 fn await_pod(at_ms: u64, pod: &'static str, until: fn(&Value) -> bool) -> StageHand {
