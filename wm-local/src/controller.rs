@@ -12,7 +12,13 @@ use tokio::task::JoinSet;
 
 use self::job::JobController;
 pub(crate) use self::job::{admit_pod, request_limits};
-use crate::{clock::Clock, faults::Faults, recorder::Recorder, store::Store};
+use crate::{
+    clock::Clock,
+    faults::Faults,
+    policy::{self, Policy},
+    recorder::Recorder,
+    store::Store,
+};
 
 /// How fast the controllers are. The defaults are those of a real cluster, but for the first.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +38,7 @@ impl Default for ControllerOptions {
 /// The running controllers. They stop when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Controllers {
+    policy: Policy,
     _tasks: JoinSet<()>,
 }
 
@@ -43,14 +50,27 @@ impl Controllers {
         options: ControllerOptions,
         faults: &Faults,
     ) -> Self {
+        let policy = Policy::new(store.clone());
         let mut tasks = JoinSet::new();
-        let jobs =
-            JobController::new(store.clone(), recorder.clone(), clock.clone(), options, faults.clone());
+        let jobs = JobController::new(
+            store.clone(),
+            recorder.clone(),
+            clock.clone(),
+            options,
+            faults.clone(),
+            policy.clone(),
+        );
         tasks.spawn(jobs.run());
         tasks.spawn(garbage::run(store.clone()));
+        tasks.spawn(policy::count_quotas(store.clone()));
         tasks.spawn(namespace::run(store.clone()));
         tasks.spawn(ttl::run(store.clone(), clock.clone()));
         tasks.spawn(recorder.clone().expire());
-        Self { _tasks: tasks }
+        Self { policy, _tasks: tasks }
+    }
+
+    /// What namespaces allow, which whoever creates objects asks.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 }

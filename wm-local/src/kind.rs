@@ -13,10 +13,12 @@ pub(crate) enum Kind {
     Secret,
     ConfigMap,
     ServiceAccount,
+    ResourceQuota,
+    LimitRange,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Namespace,
         Self::Node,
         Self::Job,
@@ -25,6 +27,8 @@ impl Kind {
         Self::Secret,
         Self::ConfigMap,
         Self::ServiceAccount,
+        Self::ResourceQuota,
+        Self::LimitRange,
     ];
 
     /// The name in paths, such as `jobs`.
@@ -38,6 +42,8 @@ impl Kind {
             Self::Secret => "secrets",
             Self::ConfigMap => "configmaps",
             Self::ServiceAccount => "serviceaccounts",
+            Self::ResourceQuota => "resourcequotas",
+            Self::LimitRange => "limitranges",
         }
     }
 
@@ -52,6 +58,8 @@ impl Kind {
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
             Self::ServiceAccount => "ServiceAccount",
+            Self::ResourceQuota => "ResourceQuota",
+            Self::LimitRange => "LimitRange",
         }
     }
 

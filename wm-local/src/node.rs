@@ -57,6 +57,7 @@ use crate::{
     clock::Clock,
     controller::{ControllerOptions, Controllers},
     faults::Faults,
+    policy::Policy,
     recorder::Recorder,
     store::{Key, Store},
 };
@@ -72,7 +73,7 @@ pub(crate) struct Node {
     shared: Arc<Shared>,
     agent: JoinSet<()>,
     stopping: CancellationToken,
-    _controllers: Controllers,
+    controllers: Controllers,
 }
 
 /// Where and how the node keeps what it has.
@@ -133,13 +134,18 @@ impl Node {
         let mut agent = JoinSet::new();
         agent.spawn(Agent::new(Arc::clone(&shared)).run(stopping.clone()));
         agent.spawn(lifecycle::run(Arc::clone(&shared)));
-        Self { shared, agent, stopping, _controllers: controllers }
+        Self { shared, agent, stopping, controllers }
     }
 
     /// Ends every pod: asks its processes to end, and kills those that don't within two seconds.
     pub(crate) async fn shutdown(mut self) {
         self.stopping.cancel();
         while self.agent.join_next().await.is_some() {}
+    }
+
+    /// What namespaces allow.
+    pub(crate) fn policy(&self) -> &Policy {
+        self.controllers.policy()
     }
 
     /// Whether there is a log of this container.

@@ -49,6 +49,11 @@ impl Quantity {
         Some(quantity.written(Notation::of(text)))
     }
 
+    /// In the notation of a text.
+    pub(crate) fn written_like(self, text: &str) -> String {
+        self.written(Notation::of(text))
+    }
+
     fn written(self, notation: Notation) -> String {
         const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
         const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
@@ -100,6 +105,12 @@ impl Quantity {
             scaled / power + i128::from(scaled % power != 0)
         };
         Some(Self { nanos: if negative { -nanos } else { nanos } })
+    }
+}
+
+impl From<u32> for Quantity {
+    fn from(count: u32) -> Self {
+        Self { nanos: i128::from(count) * NANOS }
     }
 }
 

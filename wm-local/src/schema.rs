@@ -46,6 +46,8 @@ impl Type {
             Kind::Namespace => &core::NAMESPACE,
             Kind::Event => &core::EVENT,
             Kind::Node => &core::NODE,
+            Kind::ResourceQuota => &core::RESOURCE_QUOTA,
+            Kind::LimitRange => &core::LIMIT_RANGE,
         })
     }
 

@@ -3,6 +3,7 @@
 mod content;
 mod defaults;
 mod job;
+mod limits;
 mod metadata;
 mod pod;
 mod policy;
@@ -105,7 +106,7 @@ pub(super) fn strip_for_create(kind: Kind, object: &mut Value) {
         drop_nulls(metadata);
     }
     match kind {
-        Kind::Job => object["status"] = json!({}),
+        Kind::Job | Kind::ResourceQuota => object["status"] = json!({}),
         Kind::Pod => object["status"] = json!({"phase": "Pending"}),
         Kind::Namespace => {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
@@ -138,6 +139,8 @@ pub(super) fn admit_new(kind: Kind, object: &mut Value, warnings: &mut Warnings)
             let name = object["metadata"]["name"].clone();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
         }
+        Kind::ResourceQuota => causes.extend(limits::quota(object)?),
+        Kind::LimitRange => causes.extend(limits::range(object)?),
         Kind::Node | Kind::ServiceAccount => {}
     }
     refuse(kind, object, causes)?;

@@ -103,7 +103,7 @@ fn kinds(group: &str) -> Vec<Value> {
         }
         resources.push(resource);
         let subresources: &[(&str, &[&str])] = match kind {
-            Kind::Job | Kind::Namespace => &[("status", &["get", "patch", "update"])],
+            Kind::Job | Kind::Namespace | Kind::ResourceQuota => &[("status", &["get", "patch", "update"])],
             Kind::Pod => &[("log", &["get"]), ("status", &["get", "patch", "update"])],
             _ => &[],
         };
@@ -128,6 +128,8 @@ fn short_name(kind: Kind) -> Option<&'static str> {
         Kind::Event => Some("ev"),
         Kind::ConfigMap => Some("cm"),
         Kind::ServiceAccount => Some("sa"),
+        Kind::ResourceQuota => Some("quota"),
+        Kind::LimitRange => Some("limits"),
         Kind::Job | Kind::Secret => None,
     }
 }

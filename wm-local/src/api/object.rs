@@ -20,7 +20,6 @@ use crate::{
     error::{ApiError, details},
     faults,
     kind::{Key, Kind},
-    policy,
     schema::Type,
     store::{Deleted, meta},
 };
@@ -55,9 +54,10 @@ pub(super) fn create(
     api.store.identify(kind, namespace, &mut object);
     admission::admit_new(kind, &mut object, &mut warnings)?;
     check_service_account(api, kind, namespace, &object)?;
-    policy::review(&api.store, kind, &object)?.into_iter().for_each(|warning| warnings.push(warning));
+    api.node.policy().review(kind, &mut object)?.into_iter().for_each(|warning| warnings.push(warning));
     faults::refuse(&api.faults, kind, &object)?.into_iter().for_each(|warning| warnings.push(warning));
     if dry_run {
+        api.node.policy().check_quotas(kind, &object)?;
         let key = Key::new(kind, namespace, meta(&object, "name"));
         if let Some(existing) = api.store.get(&key) {
             let being_deleted = !meta(&existing, "deletionTimestamp").is_empty();
@@ -67,7 +67,7 @@ pub(super) fn create(
         return Ok(with_warnings(answer(api, StatusCode::CREATED, kind, &Arc::new(object), form), &warnings));
     }
     size::check(kind, &object, body.len())?;
-    let created = match api.store.create(kind, namespace, object) {
+    let created = match api.node.policy().create(kind, namespace, object) {
         Ok(created) => created,
         Err(error) => return Ok(with_warnings(refusal(&error), &warnings)),
     };

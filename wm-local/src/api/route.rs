@@ -101,7 +101,9 @@ fn in_group(group: &str, parts: &[&str]) -> Route {
         [name, rest @ ..] if !watch && kind.is_namespaced() == namespace.is_some() => {
             let subresource = match (kind, rest) {
                 (_, []) => Subresource::None,
-                (Kind::Job | Kind::Pod | Kind::Namespace | Kind::Node, ["status"]) => Subresource::Status,
+                (Kind::Job | Kind::Pod | Kind::Namespace | Kind::Node | Kind::ResourceQuota, ["status"]) => {
+                    Subresource::Status
+                }
                 (Kind::Pod, ["log"]) => Subresource::Log,
                 (
                     Kind::Pod,

@@ -60,6 +60,8 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::ConfigMap => &[("Name", SHOWN), ("Data", SHOWN), ("Age", SHOWN)],
         Kind::ServiceAccount => &[("Name", SHOWN), ("Secrets", SHOWN), ("Age", SHOWN)],
         Kind::Namespace => &[("Name", SHOWN), ("Status", SHOWN), ("Age", SHOWN)],
+        Kind::ResourceQuota => &[("Name", SHOWN), ("Request", SHOWN), ("Limit", SHOWN), ("Age", SHOWN)],
+        Kind::LimitRange => &[("Name", SHOWN), ("Created At", SHOWN)],
         Kind::Node => &[
             ("Name", SHOWN),
             ("Status", SHOWN),
@@ -83,12 +85,25 @@ fn cells(kind: Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         Kind::ConfigMap => vec![name, json!(count("data") + count("binaryData")), age],
         Kind::ServiceAccount => vec![name, json!(object["secrets"].as_array().map_or(0, Vec::len)), age],
         Kind::Namespace => vec![name, object["status"]["phase"].clone(), age],
+        Kind::ResourceQuota => vec![name, quota(object, false).into(), quota(object, true).into(), age],
+        Kind::LimitRange => vec![name, object["metadata"]["creationTimestamp"].clone()],
         Kind::Node => {
             let version = object["status"]["nodeInfo"]["kubeletVersion"].clone();
             let address = object["status"]["addresses"][0]["address"].clone();
             vec![name, json!("Ready"), json!("<none>"), age, version, address]
         }
     }
+}
+
+/// What is used and limited, of the limits of containers or of all else.
+fn quota(quota: &Value, is_of_limits: bool) -> String {
+    let hard = quota["status"]["hard"].as_object().into_iter().flatten();
+    let shown = hard.filter(|(resource, _)| resource.starts_with("limits.") == is_of_limits);
+    let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
+    let each = shown.map(|(resource, limit)| {
+        format!("{resource}: {}/{}", text(&quota["status"]["used"][resource]), text(limit))
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn event(event: &Value, now: Timestamp) -> Vec<Value> {

@@ -279,7 +279,7 @@ pub(super) fn empty_object(kind: Kind, metadata: &Value) -> Value {
             object["spec"] = json!({"containers": null});
             object["status"] = json!({});
         }
-        Kind::Namespace | Kind::Node => {
+        Kind::Namespace | Kind::Node | Kind::ResourceQuota => {
             object["spec"] = json!({});
             object["status"] = json!({});
         }
@@ -292,6 +292,7 @@ pub(super) fn empty_object(kind: Kind, metadata: &Value) -> Value {
             object["reportingComponent"] = "".into();
             object["reportingInstance"] = "".into();
         }
+        Kind::LimitRange => object["spec"] = json!({"limits": null}),
         Kind::Secret | Kind::ConfigMap | Kind::ServiceAccount => {}
     }
     object

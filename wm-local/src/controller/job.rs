@@ -27,7 +27,7 @@ use super::{ControllerOptions, queue::Queue};
 use crate::{
     clock::{Clock, Moment},
     faults::{self, Faults},
-    policy,
+    policy::Policy,
     recorder::{Component, Recorder, Severity},
     store::{ApiError, Change, DeleteOptions, Key, Kind, Propagation, Store, StoreEvent, meta},
 };
@@ -42,6 +42,7 @@ pub(super) struct JobController {
     clock: Clock,
     options: ControllerOptions,
     faults: Faults,
+    policy: Policy,
     queue: Queue,
     /// What is remembered of each Job, by uid: a controller that starts anew does not wait for earlier failures.
     memories: HashMap<String, Memory>,
@@ -61,9 +62,10 @@ impl JobController {
         clock: Clock,
         options: ControllerOptions,
         faults: Faults,
+        policy: Policy,
     ) -> Self {
         let queue = Queue::new(clock.clone());
-        Self { store, recorder, clock, options, faults, queue, memories: HashMap::new() }
+        Self { store, recorder, clock, options, faults, policy, queue, memories: HashMap::new() }
     }
 
     /// Works until the store is gone.
@@ -239,9 +241,9 @@ impl JobController {
         let mut pod = pod::pod_of(job);
         self.store.identify(Kind::Pod, namespace, &mut pod);
         // Nobody hears the warnings of a controller.
-        policy::review(&self.store, Kind::Pod, &pod)?;
+        self.policy.review(Kind::Pod, &mut pod)?;
         faults::refuse(&self.faults, Kind::Pod, &pod)?;
-        let pod = self.store.create(Kind::Pod, namespace, pod)?;
+        let pod = self.policy.create(Kind::Pod, namespace, pod)?;
         Ok(meta(&pod, "name").to_owned())
     }
 

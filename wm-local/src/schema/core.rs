@@ -20,6 +20,18 @@ structures! {
     }
     NAMESPACE "Namespace" { kind: string, apiVersion: string, metadata: OBJECT_META, spec: {any}, status: {any} }
     NODE "Node" { kind: string, apiVersion: string, metadata: OBJECT_META, spec: {any}, status: {any} }
+    RESOURCE_QUOTA "ResourceQuota" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, spec: RESOURCE_QUOTA_SPEC, status: {any},
+    }
+    RESOURCE_QUOTA_SPEC "ResourceQuotaSpec" { hard: {quantity}, scopes: [string], scopeSelector: any }
+    LIMIT_RANGE "LimitRange" {
+        kind: string, apiVersion: string, metadata: OBJECT_META, spec: LIMIT_RANGE_SPEC,
+    }
+    LIMIT_RANGE_SPEC "LimitRangeSpec" { limits: [LIMIT_RANGE_ITEM] }
+    LIMIT_RANGE_ITEM "LimitRangeItem" {
+        type: string, max: {quantity}, min: {quantity}, default: {quantity}, defaultRequest: {quantity},
+        maxLimitRequestRatio: {quantity},
+    }
     EVENT "Event" {
         kind: string, apiVersion: string, metadata: OBJECT_META, involvedObject: OBJECT_REFERENCE, reason: string,
         message: string, source: EVENT_SOURCE, firstTimestamp: time, lastTimestamp: time, count: int32, type: string,

@@ -43,7 +43,6 @@ async fn other_groups_and_resources_are_not_there() {
         "/apis/scheduling.k8s.io/v1/priorityclasses",
         "/apis/batch/v2/namespaces/default/jobs",
         "/api/v1/namespaces/default/services",
-        "/api/v1/namespaces/default/resourcequotas",
         "/api/v1/persistentvolumes",
     ] {
         for method in [Method::GET, Method::POST, Method::DELETE] {

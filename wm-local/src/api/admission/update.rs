@@ -29,7 +29,7 @@ pub(in crate::api) fn admit_update(
         object["status"] = new["status"].take();
         return Ok(object);
     }
-    if matches!(kind, Kind::Job | Kind::Pod | Kind::Namespace | Kind::Node) {
+    if matches!(kind, Kind::Job | Kind::Pod | Kind::Namespace | Kind::Node | Kind::ResourceQuota) {
         new["status"] = current["status"].clone();
     }
     let mut causes = check_metadata(current, &mut new);
@@ -57,6 +57,8 @@ pub(in crate::api) fn admit_update(
         }
         Kind::Event => causes.extend(content::event(&new)),
         Kind::Node => causes.extend(check_node(&mut new)),
+        Kind::ResourceQuota => causes.extend(super::limits::quota(&mut new)?),
+        Kind::LimitRange => causes.extend(super::limits::range(&mut new)?),
         Kind::Namespace | Kind::ServiceAccount => {}
     }
     refuse(kind, current, causes)?;

@@ -76,7 +76,7 @@ fn is_supported(kind: Kind, field: &str) -> bool {
         Kind::Secret => &["type"],
         Kind::Namespace => &["status.phase"],
         Kind::Node => &["spec.unschedulable"],
-        Kind::ConfigMap | Kind::ServiceAccount => &[],
+        Kind::ConfigMap | Kind::ServiceAccount | Kind::ResourceQuota | Kind::LimitRange => &[],
     };
     own.contains(&field)
         || field == "metadata.name"

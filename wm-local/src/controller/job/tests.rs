@@ -23,8 +23,15 @@ impl Cluster {
         let options = ControllerOptions { job_sync_delay: Duration::from_secs(1), ..Default::default() };
         let mut tasks = JoinSet::new();
         tasks.spawn(
-            JobController::new(store.clone(), recorder, clock.clone(), options, Faults::new(0, clock, &[]))
-                .run(),
+            JobController::new(
+                store.clone(),
+                recorder,
+                clock.clone(),
+                options,
+                Faults::new(0, clock, &[]),
+                Policy::new(store.clone()),
+            )
+            .run(),
         );
         Self { store, events, began: Instant::now(), _tasks: tasks }
     }

@@ -51,7 +51,6 @@ pub(super) fn of(scenario: &str) -> Claim {
             watches: true,
             why: "containers run as the user of the cluster, not as runAsUser",
         },
-        "quota" => Claim::No("quotas are not counted; a fault stands in for them"),
         "watch" => Claim::Part {
             but: &[1, 2, 3, 6, 7, 14, 32, 33],
             watches: false,

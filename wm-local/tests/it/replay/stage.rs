@@ -118,6 +118,14 @@ pub(super) fn stage_of(scenario: &str) -> Vec<StageHand> {
             let path = "/api/v1/namespaces/pod-security-restricted";
             vec![patch(0, path, "application/merge-patch+json", json!({"metadata": {"labels": labels}}))]
         }
+        "quota" => {
+            let delete = |at_ms, path| request(at_ms, "DELETE", path, "application/json", json!({}));
+            vec![
+                delete(6650, "/api/v1/namespaces/quota/resourcequotas/one-job"),
+                delete(25_300, "/api/v1/namespaces/quota/resourcequotas/no-pods"),
+                delete(25_918, "/api/v1/namespaces/quota/resourcequotas/cpu"),
+            ]
+        }
         "too-many-requests" => vec![
             fault(0, "too-many-requests=1,users=*launcher,count=3"),
             fault(360, "too-many-requests=2,users=*launcher,verbs=delete,count=1"),
