@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use wm_config::variable;
 use workload_manager::{Configuration, Finding, Mend, Report, Severity};
 
 use super::{
@@ -35,6 +36,12 @@ impl DoctorArguments {
     pub(crate) async fn run(self, output: Output) -> CommandResult {
         let configuration = session::load()?;
         session::tell_warnings(&configuration, output)?;
+        if session::is_default(&configuration) {
+            output.note(&format!(
+                "no implementation source is set: looking at the embedded cluster. For a real one: export {}=kubernetes",
+                variable::IMPLEMENTATION_SOURCE
+            ))?;
+        }
         let report = configuration.manager().await?.preflight().await?;
         if self.fix_plan {
             if report.plan.is_empty() {

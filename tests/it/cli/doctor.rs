@@ -20,6 +20,11 @@ fn the_embedded_cluster_is_ready() {
     let ended = Machine::new().wm(&["doctor"]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
     assert!(ended.text().ends_with("ready: 0 failure(s), 0 warning(s)\n"), "{}", ended.text());
+    assert!(
+        ended.stderr.contains("embedded cluster") && ended.stderr.contains("=kubernetes"),
+        "{}",
+        ended.stderr
+    );
     let ended = Machine::new().wm(&["doctor", "--fix-plan"]);
     assert_eq!((ended.code, ended.text().as_str()), (Some(0), ""), "{}", ended.stderr);
 }
