@@ -44,7 +44,10 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use tokio::{sync::broadcast, task::JoinSet};
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{NodeOptions, Taint};
@@ -98,6 +101,8 @@ pub(crate) struct Shared {
     logs: Logs,
     log_limits: LogLimits,
     config_changes: broadcast::Sender<Key>,
+    /// Tells that the node's object is another one.
+    node_changes: watch::Sender<()>,
     faults: Faults,
     ledger: Arc<Ledger>,
     image_backoff: Duration,
@@ -126,6 +131,7 @@ impl Node {
             logs: Logs::default(),
             log_limits: setup.log_limits,
             config_changes: broadcast::Sender::new(CONFIG_CHANGES),
+            node_changes: watch::Sender::new(()),
             faults,
             ledger: Arc::default(),
             image_backoff: setup.image_backoff,

@@ -17,6 +17,9 @@ use crate::store::{Change, Key, Kind, StoreEvent, meta};
 /// How long the pods of a cluster that is shut down have to end by themselves.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a pod has whose deletion is forced.
+const FORCED_GRACE: Duration = Duration::from_secs(2);
+
 pub(super) struct Agent {
     shared: Arc<Shared>,
     /// The pods that are seen to, by uid.
@@ -77,6 +80,7 @@ impl Agent {
                 }
             }
             (Kind::Pod, _) => self.attend(&event.key, &event.object()),
+            (Kind::Node, _) => self.shared.node_changes.send_replace(()),
             (Kind::Secret | Kind::ConfigMap, Change::Added | Change::Modified) => {
                 // It fails only if no container waits.
                 self.shared.config_changes.send(event.key.clone()).ok();
@@ -90,7 +94,7 @@ impl Agent {
         let is_going = !meta(pod, "deletionTimestamp").is_empty();
         if let Some(halt) = self.workers.get(uid) {
             if is_going && !(is_placed(pod) && self.shared.is_unreachable()) {
-                halt.stop(Urgency::Within(grace_period(pod)));
+                halt.stop(Urgency::Within(time_to_end(pod)));
             }
             return;
         }
@@ -159,6 +163,13 @@ impl Agent {
             Done::Removal
         });
     }
+}
+
+/// How long a pod has: one whose deletion is forced still gets a little, which its object may not wait for.
+fn time_to_end(pod: &Value) -> Duration {
+    let is_forced = pod["metadata"]["deletionGracePeriodSeconds"] == 0
+        && pod["spec"]["terminationGracePeriodSeconds"].as_u64() != Some(0);
+    if is_forced { FORCED_GRACE } else { grace_period(pod) }
 }
 
 fn is_placed(pod: &Value) -> bool {

@@ -20,8 +20,8 @@ const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Condition {
     Ready,
-    /// It has not been heard of since then.
-    Unknown(Timestamp),
+    /// It is not heard of.
+    Unknown,
     Gone,
 }
 
@@ -29,16 +29,17 @@ enum Condition {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut changes = shared.faults.changes();
     let mut versions = shared.store.versions();
+    let mut nodes = shared.node_changes.subscribe();
+    let mut taints: Vec<(Value, Timestamp)> = Vec::new();
     let mut condition = Condition::Ready;
     let key = Key::new(Kind::Node, "", NODE_NAME);
     let mut last = shared.store.get(&key);
     loop {
         let gone = shared.faults.has(|effect| *effect == Effect::NodeGone);
         let lost = shared.faults.has(|effect| *effect == Effect::NodeNotReady);
-        let next = match (gone, lost, condition) {
-            (true, _, _) => Condition::Gone,
-            (_, true, Condition::Unknown(since)) => Condition::Unknown(since),
-            (_, true, _) => Condition::Unknown(shared.clock.timestamp()),
+        let next = match (gone, lost) {
+            (true, _) => Condition::Gone,
+            (_, true) => Condition::Unknown,
             _ => Condition::Ready,
         };
         if next != condition {
@@ -48,30 +49,32 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             match next {
                 Condition::Gone => last = shared.store.remove(&key).or(last),
-                Condition::Unknown(_) => lose(&shared, &key),
+                Condition::Unknown => lose(&shared, &key),
                 Condition::Ready => regain(&shared, &key),
             }
             condition = next;
         }
         versions.borrow_and_update();
-        let wait = match condition {
-            Condition::Ready => None,
-            Condition::Unknown(since) => evict(&shared, since),
-            Condition::Gone => {
-                collect(&shared);
-                None
-            }
+        nodes.borrow_and_update();
+        taints = executing(&shared, &key, &taints);
+        let wait = if condition == Condition::Gone {
+            collect(&shared);
+            None
+        } else {
+            evict(&shared, &taints)
         };
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = shared.faults.changed(&mut changes) => {}
             () = shared.clock.sleep_if(wait) => {}
             // A pod may have been placed just before.
-            changed = versions.changed(), if condition != Condition::Ready => {
+            changed = versions.changed(), if condition != Condition::Ready || !taints.is_empty() => {
                 if changed.is_err() {
                     return;
                 }
             }
+            // The sender is in what is shared.
+            _ = nodes.changed() => {}
         }
     }
 }
@@ -165,24 +168,40 @@ fn restore(shared: &Shared, last: Option<&Value>) {
     shared.store.create(Kind::Node, "", node).ok();
 }
 
+/// The taints of the node that end what runs on it, and since when each has been there.
+fn executing(shared: &Shared, key: &Key, before: &[(Value, Timestamp)]) -> Vec<(Value, Timestamp)> {
+    let Some(node) = shared.store.get(key) else { return Vec::new() };
+    let taints = node["spec"]["taints"].as_array().into_iter().flatten();
+    let executing = taints.filter(|taint| taint["effect"] == "NoExecute").map(|taint| {
+        let known = before.iter().find(|(one, _)| one == taint).map(|(_, since)| *since);
+        (taint.clone(), known.unwrap_or_else(|| shared.clock.timestamp()))
+    });
+    executing.collect()
+}
+
 /// The taint manager deletes pods whose toleration is over. Returns when the next one's will be.
-fn evict(shared: &Shared, since: Timestamp) -> Option<Duration> {
-    let taint = json!({"key": UNREACHABLE, "effect": "NoExecute"});
+fn evict(shared: &Shared, taints: &[(Value, Timestamp)]) -> Option<Duration> {
+    if taints.is_empty() {
+        return None;
+    }
     let now = shared.clock.timestamp();
     let mut next = None;
     for (key, pod) in pods(shared) {
         if !meta(&pod, "deletionTimestamp").is_empty() {
             continue;
         }
-        let seconds = match toleration(&pod, &taint) {
-            None => 0,
-            Some(toleration) => match toleration["tolerationSeconds"].as_i64() {
-                // It is tolerated for ever.
-                None => continue,
-                Some(seconds) => seconds.max(0),
-            },
-        };
-        let due = since.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+        let started: Option<Timestamp> =
+            pod["status"]["startTime"].as_str().and_then(|time| time.parse().ok());
+        let due = taints.iter().filter_map(|(taint, since)| {
+            let seconds = match toleration(&pod, taint) {
+                None => 0,
+                // Without a time it is tolerated for ever.
+                Some(toleration) => toleration["tolerationSeconds"].as_i64()?.max(0),
+            };
+            let since = started.map_or(*since, |started| started.max(*since));
+            Some(since.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
+        });
+        let Some(due) = due.min() else { continue };
         if due > now {
             next = next.into_iter().chain([until(now, due)]).min();
             continue;

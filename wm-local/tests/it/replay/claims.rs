@@ -38,9 +38,6 @@ pub(super) fn of(scenario: &str) -> Claim {
             watches: false,
             why: "server-side apply is refused with 501, and no managed fields are kept",
         },
-        "pod-deleted-by-someone" => {
-            Claim::Part { but: &[25], watches: false, why: "nodes have no taint that evicts what runs" }
-        }
         "pod-failure-policy" => Claim::Part {
             but: &[4, 5, 6, 7, 8, 9, 10, 12, 13],
             watches: false,

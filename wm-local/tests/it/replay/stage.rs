@@ -118,6 +118,17 @@ pub(super) fn stage_of(scenario: &str) -> Vec<StageHand> {
             let path = "/api/v1/namespaces/pod-security-restricted";
             vec![patch(0, path, "application/merge-patch+json", json!({"metadata": {"labels": labels}}))]
         }
+        "pod-deleted-by-someone" => {
+            let taint = json!({"key": "recorded.example/out", "value": "now", "effect": "NoExecute"});
+            let force = |at_ms, path| {
+                request(at_ms, "DELETE", path, "application/json", json!({"gracePeriodSeconds": 0}))
+            };
+            vec![
+                force(65_835, "/api/v1/namespaces/pod-deleted-by-someone/pods/overlap-hvpmg"),
+                force(65_865, "/api/v1/namespaces/pod-deleted-by-someone/pods/no-overlap-p87pm"),
+                patch(70_600, NODE, "application/merge-patch+json", json!({"spec": {"taints": [taint]}})),
+            ]
+        }
         "quota" => {
             let delete = |at_ms, path| request(at_ms, "DELETE", path, "application/json", json!({}));
             vec![
