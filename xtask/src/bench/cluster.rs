@@ -48,6 +48,11 @@ impl LocalCluster {
         self.state.path().join("kubeconfig")
     }
 
+    /// The id of its process, unless that has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Asks it to end, with its pods, and waits.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
         let id = self.process.id().and_then(|id| id.try_into().ok()).and_then(Pid::from_raw);

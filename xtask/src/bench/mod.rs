@@ -7,6 +7,7 @@ mod bound;
 mod cleanup;
 mod cluster;
 mod counter;
+mod embedded;
 mod figures;
 mod follow;
 mod launcher;
@@ -59,6 +60,9 @@ pub(crate) struct Options {
     /// A round of fewer runs is repeated until so many have been measured.
     #[arg(long, default_value_t = 100)]
     least_runs: usize,
+    /// Measures the embedded cluster itself with so many Jobs instead; 10000 by default.
+    #[arg(long, num_args = 0..=1, default_missing_value = "10000", conflicts_with = "kubeconfig", value_name = "JOBS")]
+    embedded: Option<usize>,
     /// One JSON object a round, instead of tables.
     #[arg(long)]
     json: bool,
@@ -83,6 +87,9 @@ impl Options {
 /// Measures all rounds and prints them.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Runtime::new()?.block_on(async {
+        if let Some(jobs) = options.embedded {
+            return embedded::run(options, jobs).await;
+        }
         let local = match &options.kubeconfig {
             Some(_) => None,
             None => Some(LocalCluster::start(options.wm.as_deref()).await?),

@@ -29,9 +29,15 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
+    /// That of this process.
     pub(crate) fn read() -> Result<Self, Failure> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        Self::parse(&status).ok_or_else(|| "/proc/self/status has no VmRSS or VmHWM".into())
+        Self::of(std::process::id())
+    }
+
+    pub(crate) fn of(process: u32) -> Result<Self, Failure> {
+        let path = format!("/proc/{process}/status");
+        let status = fs::read_to_string(&path)?;
+        Self::parse(&status).ok_or_else(|| format!("{path} has no VmRSS or VmHWM").into())
     }
 
     fn parse(status: &str) -> Option<Self> {

@@ -40,20 +40,25 @@ impl Bench {
     pub(crate) async fn measure(&self, side: Side, round: Round) -> Result<Figures, Failure> {
         // Two benchmarks may share a cluster, so each measurement has names of its own.
         let unique = Uuid::new_v4().simple().to_string();
-        let plan = Plan {
+        let plan = self.plan(side, round, format!("bench-{}", &unique[..12]));
+        let measured = self.observed(&plan).await;
+        cleanup::remove(&self.client, &self.namespace, &plan.job_prefix()).await?;
+        measured
+    }
+
+    /// What one side is to do, with ids that begin so.
+    pub(crate) fn plan(&self, side: Side, round: Round, prefix: String) -> Plan {
+        Plan {
             side,
             kubeconfig: self.kubeconfig.clone(),
             namespace: self.namespace.clone(),
             service_account: self.service_account.clone(),
             image: self.image.clone(),
-            prefix: format!("bench-{}", &unique[..12]),
+            prefix,
             at_once: round.at_once,
             runs: round.runs,
             pod_seconds: round.pod_seconds,
-        };
-        let measured = self.observed(&plan).await;
-        cleanup::remove(&self.client, &self.namespace, &plan.job_prefix()).await?;
-        measured
+        }
     }
 
     async fn observed(&self, plan: &Plan) -> Result<Figures, Failure> {

@@ -22,20 +22,21 @@ const DETECTED_LATER: f64 = 10.0;
 const RESIDENT: f64 = 20.0;
 const IN_FLIGHT: usize = 1000;
 
-struct Row {
+/// One figure, beside the bound where there is one.
+pub(crate) struct Row {
     name: &'static str,
     launcher: String,
     bound: String,
     target: Option<Target>,
 }
 
-struct Target {
-    text: String,
-    met: bool,
+pub(crate) struct Target {
+    pub(crate) text: String,
+    pub(crate) met: bool,
 }
 
 impl Target {
-    fn at_most(value: f64, most: f64) -> Self {
+    pub(crate) fn at_most(value: f64, most: f64) -> Self {
         Self { text: format!("at most {most}"), met: value <= most }
     }
 
@@ -145,6 +146,11 @@ fn waiting_rows(round: Round, launcher: &Idle, bound: &Idle) -> [Row; 4] {
 }
 
 impl Row {
+    /// A figure for which there is no bound.
+    pub(crate) fn alone(name: &'static str, value: String, target: Target) -> Self {
+        Self { name, launcher: value, bound: String::new(), target: Some(target) }
+    }
+
     fn target(mut self, target: Option<Target>) -> Self {
         self.target = target;
         self
