@@ -77,6 +77,11 @@ impl Observer {
         seen.events.iter().filter_map(state).map(|(object, state)| format!("{object} {state}")).collect()
     }
 
+    /// Something of the pods that are there now.
+    pub(super) fn pods<T>(&self, part: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        self.seen.lock().unwrap().pods.values().filter_map(part).collect()
+    }
+
     /// Whether a pod that is there now is like that.
     pub(super) fn has_pod(&self, is_meant: impl Fn(&Value) -> bool) -> bool {
         self.seen.lock().unwrap().pods.values().any(is_meant)

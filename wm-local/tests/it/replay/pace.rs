@@ -1,7 +1,7 @@
 //! Recorded time: the cluster's clock, and the sleeping of its processes, which go by that clock as well.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -24,14 +24,14 @@ pub(super) struct Pace {
     now: u64,
     /// When the sleepers in the directory wake.
     sleepers: HashMap<PathBuf, u64>,
-    /// What was last found busy for too long: it is not waited for again until something changes.
-    given_up: Option<usize>,
+    /// The versions of pods that were found busy for too long: they are not waited for until they change.
+    given_up: HashSet<String>,
 }
 
 impl Pace {
     pub(super) fn new(clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { clock, directory, now: 0, sleepers: HashMap::new(), given_up: None }
+        Self { clock, directory, now: 0, sleepers: HashMap::new(), given_up: HashSet::new() }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -74,13 +74,14 @@ impl Pace {
     pub(super) async fn settle(&mut self, observer: &Observer) {
         let begin = Instant::now();
         let mut at_rest = 0;
-        while at_rest < 3 && begin.elapsed() < REST && self.given_up != Some(observer.count()) {
+        while at_rest < 3 && begin.elapsed() < REST {
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.register();
-            at_rest = if self.is_busy(observer) { 0 } else { at_rest + 1 };
+            at_rest = if self.busy(observer).is_empty() { at_rest + 1 } else { 0 };
         }
         if begin.elapsed() >= REST {
-            self.given_up = Some(observer.count());
+            let busy = self.busy(observer);
+            self.given_up.extend(busy);
         }
     }
 
@@ -93,7 +94,8 @@ impl Pace {
         }
     }
 
-    fn is_busy(&self, observer: &Observer) -> bool {
+    /// The versions of the pods that neither sleep nor have ended.
+    fn busy(&self, observer: &Observer) -> Vec<String> {
         let mut sleeping: HashMap<&str, usize> = HashMap::new();
         for path in self.sleepers.keys() {
             *sleeping.entry(part(path, 0)).or_default() += 1;
@@ -112,7 +114,12 @@ impl Pace {
             let is_open = matches!(pod["status"]["phase"].as_str(), Some("Pending" | "Running"));
             is_open && (starts || running > sleeping.get(name).copied().unwrap_or_default())
         };
-        observer.has_pod(is_busy)
+        let version = |pod: &Value| {
+            let text = |member: &str| pod["metadata"][member].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("uid"), text("resourceVersion"))
+        };
+        let busy = observer.pods(|pod| is_busy(pod).then(|| version(pod)));
+        busy.into_iter().filter(|version| !self.given_up.contains(version)).collect()
     }
 }
 
