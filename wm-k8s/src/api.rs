@@ -11,7 +11,7 @@ use kube::{
     Client,
     api::{
         DeleteParams, GetParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions,
-        PropagationPolicy,
+        PropagationPolicy, WatchParams,
     },
     client::Body,
     core::request::Request as Requests,
@@ -26,12 +26,14 @@ use tokio::{
 use crate::{
     error::{CallError, Refusal},
     event::EventView,
-    metrics,
+    metrics, names,
     view::{JobObject, PodObject},
 };
 
 /// How long one call may take.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a watch may take to begin: what happens meanwhile is not told.
+const WATCH_DEADLINE: Duration = Duration::from_secs(15);
 /// More calls at once need more connections and gain nothing.
 pub(crate) const CALLS_AT_ONCE: usize = 16;
 const PAGE: u32 = 500;
@@ -60,9 +62,10 @@ struct List<T> {
 }
 
 #[derive(Default, serde::Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct ListMeta {
     r#continue: Option<String>,
+    resource_version: Option<String>,
 }
 
 impl Api {
@@ -70,19 +73,15 @@ impl Api {
         Self { client, namespace: namespace.into(), slots: Arc::new(Semaphore::new(CALLS_AT_ONCE)) }
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    fn jobs(&self) -> Requests {
+    pub(crate) fn jobs(&self) -> Requests {
         Requests::new(format!("/apis/batch/v1/namespaces/{}/jobs", self.namespace))
     }
 
-    fn core(&self, plural: &str) -> Requests {
+    pub(crate) fn core(&self, plural: &str) -> Requests {
         Requests::new(format!("/api/v1/namespaces/{}/{plural}", self.namespace))
     }
 
@@ -250,18 +249,30 @@ impl Api {
         pod: &str,
         params: &LogParams,
     ) -> Result<impl Stream<Item = Result<Bytes, kube::Error>> + Send + use<>, CallError> {
-        let request = self.core("pods").logs(pod, params).map_err(build_error)?;
-        let sent = timeout(DEADLINE, self.client.send(request.map(Body::from)));
+        let opened = self.open(self.core("pods").logs(pod, params), DEADLINE).await;
+        if opened.as_ref().is_err_and(|error| error.refusal().is_some()) {
+            metrics::log_refused();
+        }
+        Ok(metrics::log(opened?))
+    }
+
+    /// Sends a request whose answer is a stream.
+    async fn open(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+        deadline: Duration,
+    ) -> Result<impl Stream<Item = Result<Bytes, kube::Error>> + Send + use<>, CallError> {
+        let request = request.map_err(build_error)?;
+        let sent = timeout(deadline, self.client.send(request.map(Body::from)));
         let response =
-            sent.await.map_err(|_| CallError::TimedOut(DEADLINE))?.map_err(CallError::Unreachable)?;
+            sent.await.map_err(|_| CallError::TimedOut(deadline))?.map_err(CallError::Unreachable)?;
         let (parts, body) = response.into_parts();
         // 204 means that the pod has no node yet: there is no log, which is not an empty log.
         if parts.status.as_u16() != 200 {
-            metrics::log_refused();
             let body = body.collect().await.map_err(CallError::Unreachable)?.to_bytes();
             return Err(CallError::Refused(Refusal::new(parts.status.as_u16(), &parts.headers, &body)));
         }
-        Ok(metrics::log(body.into_data_stream()))
+        Ok(body.into_data_stream())
     }
 
     async fn list<T: DeserializeOwned>(
@@ -277,16 +288,39 @@ impl Api {
         path: impl Fn() -> Requests + Send + Sync,
         params: ListParams,
     ) -> Result<Vec<T>, CallError> {
+        let (all, _version) = self.list_at(path(), params, Some).await?;
+        Ok(all)
+    }
+
+    /// Lists what is to be kept of all objects, page by page, and tells at which version that was.
+    pub(crate) async fn list_at<T: DeserializeOwned, V>(
+        &self,
+        requests: Requests,
+        params: ListParams,
+        keep: impl Fn(T) -> Option<V>,
+    ) -> Result<(Vec<V>, String), CallError> {
         let mut params = params.limit(PAGE);
         let mut all = Vec::new();
         loop {
-            let page: List<T> = self.call(|| path().list(&params)).await?;
-            all.extend(page.items.unwrap_or_default());
+            let page: List<T> = self.call(|| requests.list(&params)).await?;
+            all.extend(page.items.unwrap_or_default().into_iter().filter_map(&keep));
             match page.metadata.r#continue.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(all),
+                None => return Ok((all, page.metadata.resource_version.unwrap_or_default())),
             }
         }
+    }
+
+    /// Opens a watch from a version on, which the server ends after a time.
+    pub(crate) async fn watch(
+        &self,
+        requests: Requests,
+        version: &str,
+        lasts: Duration,
+    ) -> Result<impl Stream<Item = Result<Bytes, kube::Error>> + Send + use<>, CallError> {
+        let seconds = u32::try_from(lasts.as_secs()).ok();
+        let params = WatchParams { timeout: seconds, ..WatchParams::default() }.labels(names::RUNNERS);
+        self.open(requests.watch(&params, version), WATCH_DEADLINE).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -174,18 +174,14 @@ impl Board {
         }
     }
 
-    /// After a list: whatever of the kind is not in it is gone.
-    pub(crate) fn keep_jobs(&self, listed: &HashSet<Arc<str>>) {
-        let missing: Vec<_> = {
-            let runs = self.lock();
-            let known = runs.iter().filter(|(_, run)| run.job.is_some() && !run.gone);
-            known.map(|(name, _)| Arc::clone(name)).filter(|name| !listed.contains(name)).collect()
-        };
-        for name in missing {
-            self.remove_job(&name, None);
-        }
+    /// The Jobs that are known and not in a list.
+    pub(crate) fn jobs_beside(&self, listed: &HashSet<Arc<str>>) -> Vec<Arc<str>> {
+        let runs = self.lock();
+        let known = runs.iter().filter(|(_, run)| run.job.is_some() && !run.gone);
+        known.map(|(name, _)| Arc::clone(name)).filter(|name| !listed.contains(name)).collect()
     }
 
+    /// After a list: the pods that are not in it are gone.
     pub(crate) fn keep_pods(&self, listed: &HashSet<String>) {
         let missing: Vec<_> = {
             let runs = self.lock();

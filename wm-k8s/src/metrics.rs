@@ -223,16 +223,11 @@ pub(crate) fn watched(resource: &'static str) {
     counter!("wm_k8s_watch_events_total", "resource" => resource).increment(1);
 }
 
-pub(crate) fn watch_broke(resource: &'static str, error: &kube::runtime::watcher::Error) {
-    use kube::runtime::watcher::Error;
-    let code = match error {
-        Error::WatchError(status) => status.code,
-        Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
-        _ => 0,
-    };
+/// A watch ended before its time, by this answer or by none.
+pub(crate) fn watch_broke(resource: &'static str, code: Option<u16>) {
     let cause = match code {
-        410 => "expired",
-        401 | 403 => "refused",
+        Some(410) => "expired",
+        Some(401 | 403) => "refused",
         _ => "broke",
     };
     counter!("wm_k8s_watch_breaks_total", "resource" => resource, "cause" => cause).increment(1);

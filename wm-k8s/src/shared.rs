@@ -71,7 +71,7 @@ impl Shared {
             return false;
         }
         self.watches.get_or_init(|| {
-            let mut tasks = watch::start(&self.api, &self.board);
+            let mut tasks = watch::start(&self.api, &self.board, self.rights.watch);
             tasks.spawn(self.steward.clone().attend());
             Watches { _tasks: Mutex::new(tasks) }
         });

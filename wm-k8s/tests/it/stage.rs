@@ -147,7 +147,7 @@ impl Gate {
 
 /// These tests name their images themselves.
 #[derive(Debug)]
-struct NoImages;
+pub(crate) struct NoImages;
 
 #[async_trait]
 impl ImageStrategy for NoImages {

@@ -7,7 +7,10 @@ use std::{
 
 use async_stream::try_stream;
 use bytes::Bytes;
-use futures::{FutureExt as _, TryStreamExt as _, future::BoxFuture};
+use futures::{
+    FutureExt as _, TryStreamExt as _,
+    future::{BoxFuture, pending},
+};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
@@ -33,6 +36,8 @@ pub(crate) enum Fault {
     Answer { code: u16, retry_after: Option<u32>, body: String },
     /// The cluster does it, and the answer is lost, once this is told.
     LoseAnswer(Arc<Notify>),
+    /// No answer ever comes.
+    Nothing,
     /// The connection breaks behind this many bytes of the answer.
     Cut(usize),
     /// A server that does not know these fields, given as JSON pointers.
@@ -166,6 +171,7 @@ impl Wire {
             Some(Fault::Answer { code, retry_after, body }) => {
                 return Ok(answer(*code, *retry_after, body.clone()));
             }
+            Some(Fault::Nothing) => pending().await,
             Some(Fault::Forget(fields)) => body = forget(&body, fields),
             _ => {}
         }
