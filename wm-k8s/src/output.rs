@@ -78,6 +78,7 @@ pub(crate) fn read(
         connection: None,
         ready: VecDeque::new(),
         read: None,
+        unended: None,
         was_cut: true,
         in_vain: 0,
         excuses: 0,
@@ -103,6 +104,8 @@ struct Output {
     ready: VecDeque<Item>,
     /// The last start that has been read to its end.
     read: Option<u32>,
+    /// What stood behind the last newline when a stream ended. It comes again, unless the pod is gone.
+    unended: Option<Item>,
     /// Whether there may be more than was read: nothing has been, or the last stream did not end by itself.
     was_cut: bool,
     /// How often nothing new has come in a row, by whatever cause.
@@ -184,11 +187,13 @@ impl Output {
         match self.shared.api.log(&pod.name, &params).await {
             Ok(stream) => {
                 self.opened.notify_one();
+                self.unended = None;
                 self.connection = Some(Connection::new(stream, has_ended, self.silences));
                 Ok(())
             }
             Err(error) if error.is_not_found() => {
-                if self.was_cut || self.progress.place().is_none() {
+                self.ready.extend(self.unended.take());
+                if self.was_cut {
                     self.note("the pod is gone, and with it what it had written that was not read yet");
                 }
                 self.is_over = true;
@@ -299,7 +304,13 @@ impl Output {
             Some(Line::Foreign(excuse)) => return self.excuse_of(&excuse, has_ended).await,
             // Without the container's end it may have been cut in the middle of a line, which comes again.
             Some(Line::Output(piece)) if has_ended || self.mode.in_parts => self.accept(piece),
-            _ => {}
+            Some(Line::Output(piece)) => {
+                let known = self.progress.clone();
+                self.accept(piece);
+                self.unended = self.ready.pop_back();
+                self.progress = known;
+            }
+            None => {}
         }
         let was_cut = std::mem::take(&mut self.was_cut);
         if has_ended {

@@ -1,7 +1,7 @@
 //! The log of a workload: the messages of the manager and what its containers wrote, over all attempts.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -58,6 +58,7 @@ pub(crate) async fn open(shared: Arc<Shared>, id: WorkloadId, query: LogQuery) -
         start: bookmark.as_ref().and_then(|bookmark| bookmark.attempt.clone()),
         told: Told::new(bookmark.as_ref()),
         bookmark: bookmark.unwrap_or_default(),
+        begun: HashMap::new(),
         opened: Arc::clone(&opened),
     };
     let mut records = reader.records().boxed();
@@ -79,6 +80,8 @@ struct Reader {
     start: Option<(WorkloadId, Attempt)>,
     bookmark: Bookmark,
     told: Told,
+    /// The Job of each pod that was read from.
+    begun: HashMap<String, Arc<str>>,
     opened: Arc<Notify>,
 }
 
@@ -92,6 +95,9 @@ struct Entry {
 impl Reader {
     fn records(mut self) -> impl Stream<Item = Result<LogRecord>> + Send {
         try_stream! {
+            let mut held = Vec::new();
+            // Only what is read last is what somebody waits for.
+            let opened = std::mem::take(&mut self.opened);
             if let Some(lines) = self.query.tail {
                 let mut tail = Tail::new(lines);
                 let start = (self.bookmark.clone(), self.told.clone());
@@ -120,20 +126,38 @@ impl Reader {
                             }
                         }
                     }
-                    None => {
-                        for record in tail.into_records() {
-                            yield record;
-                        }
-                    }
+                    None => held.extend(tail.into_records()),
                 }
             }
-            if self.query.tail.is_none() || self.query.follow {
-                let follow = self.query.follow;
-                let entries = self.pass(follow);
-                pin_mut!(entries);
-                while let Some(entry) = entries.try_next().await? {
-                    yield entry.record;
+            if self.query.tail.is_some() && !self.query.follow {
+                for record in held {
+                    yield record;
                 }
+                return;
+            }
+            let is_open = Arc::new(Notify::new());
+            self.opened = Arc::clone(&is_open);
+            let follow = self.query.follow;
+            let entries = self.pass(follow);
+            pin_mut!(entries);
+            let first = match select(entries.next(), is_open.notified().boxed()).await {
+                Either::Left((first, _)) => Some(first),
+                Either::Right(_) => None,
+            };
+            opened.notify_one();
+            for record in held {
+                yield record;
+            }
+            let first = match first {
+                Some(Some(first)) => Some(first?),
+                Some(None) => return,
+                None => None,
+            };
+            if let Some(entry) = first {
+                yield entry.record;
+            }
+            while let Some(entry) = entries.try_next().await? {
+                yield entry.record;
             }
         }
     }
@@ -282,11 +306,12 @@ impl Reader {
                     }
                 }
                 if ended {
-                    if !any && job.is_finished() && self.query.container.is_none() {
-                        waiting.push_back(Notice::of_now(
-                            job.completed,
-                            "the pod of this attempt is gone, and with it what it wrote",
-                        ));
+                    if !any && self.is_gone(job).await? {
+                        let text = "the pod of this attempt is gone, and with it whatever it wrote";
+                        waiting.push_back(Notice::of_now(job.completed, text));
+                    } else if follow && self.has_vanished(job) {
+                        let text = "the pod of this attempt is gone, and with it what it wrote after this";
+                        waiting.push_back(Notice::of_now(None, text));
                     }
                     break;
                 }
@@ -312,6 +337,17 @@ impl Reader {
 
     async fn has_ended(&self, job: &JobView) -> Result<bool> {
         Ok(self.shared.status_of(&job.run).await?.is_none_or(|status| status.phase.is_terminal()))
+    }
+
+    /// Whether an attempt that has no pods may have had some.
+    async fn is_gone(&self, job: &JobView) -> Result<bool> {
+        Ok(job.is_finished() || (!job.suspended && self.shared.status_of(&job.run).await?.is_none()))
+    }
+
+    /// Whether a pod of an attempt that has ended was not read to its end.
+    fn has_vanished(&self, job: &JobView) -> bool {
+        let mut own = self.begun.iter().filter(|(_, of)| **of == job.name);
+        own.any(|(pod, _)| !self.bookmark.is_done(pod))
     }
 
     async fn pods(&self, job: &JobView, has_ended: bool) -> Result<Vec<PodView>> {
@@ -343,6 +379,9 @@ impl Reader {
 
     fn put(&mut self, pod: &PodView, container: &str, item: Item) -> Entry {
         self.bookmark.set(&pod.uid, container, item.mark);
+        if !self.begun.contains_key(&pod.uid) {
+            self.begun.insert(pod.uid.clone(), Arc::clone(&pod.job));
+        }
         Entry { record: item.record.with_cursor(self.bookmark.to_cursor()), first: item.first }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cancelling;
+mod containers;
 mod contract;
 mod cuts;
 mod ending;

@@ -58,6 +58,7 @@ struct State {
     watches: usize,
     is_away: bool,
     log: Option<Arc<dyn LogSource>>,
+    restarts: u32,
 }
 
 impl Puppet {
@@ -71,6 +72,7 @@ impl Puppet {
             watches: 0,
             is_away: false,
             log: None,
+            restarts: 0,
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) }
     }
@@ -88,6 +90,11 @@ impl Puppet {
     /// What the next readers of logs are given.
     pub(crate) fn set_log(&self, log: Arc<dyn LogSource>) {
         self.state(|state| state.log = Some(log));
+    }
+
+    /// How often the containers of pods have been started again, from now on.
+    pub(crate) fn set_restarts(&self, restarts: u32) {
+        self.state(|state| state.restarts = restarts);
     }
 
     /// The watches that there are say nothing any more, as when their connections die without a word.
@@ -141,7 +148,7 @@ impl Puppet {
             "spec": { "nodeName": "node-1" },
             "status": {
                 "phase": if life == Life::Ended { "Succeeded" } else { "Running" },
-                "containerStatuses": [{ "name": "main", "restartCount": 0, "state": state, "lastState": {} }],
+                "containerStatuses": [{ "name": "main", "restartCount": self.state.lock().unwrap().restarts, "state": state, "lastState": {} }],
             },
         });
         put(&format!("{PODS}/{job}-pod"), pod);
