@@ -105,11 +105,11 @@ impl ServerInterface {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
             Err(error) => return Err(error),
         };
-        let mut text = String::new();
+        let mut text = Text::default();
         while let Some(record) = records.try_next().await? {
-            render(&record, &mut text);
+            text.push(record);
         }
-        Ok(text)
+        Ok(text.finish())
     }
 
     /// Deletes all runs of a workload with their logs.
@@ -170,15 +170,39 @@ fn is_secret(name: &str) -> bool {
     })
 }
 
-/// The server takes `[YYYY-mm-dd HH:MM:SS UTC]` for the time of a line; what a runner wrote says its time itself.
-fn render(record: &LogRecord, text: &mut String) {
-    if record.source == LogSource::Manager
-        && let Some(time) = record.time
-    {
-        text.push_str(&stamp(time));
+/// A log as the server takes it: `[YYYY-mm-dd HH:MM:SS UTC]` is for the time of a line; what a runner wrote says its time
+/// itself.
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    /// Whose line goes on, if its next piece comes next.
+    unended: Option<(LogSource, Option<Timestamp>)>,
+}
+
+impl Text {
+    fn push(&mut self, record: LogRecord) {
+        let line = (record.source, record.time);
+        if self.unended.take().is_some_and(|unended| unended != line) {
+            self.bytes.push(b'\n');
+        }
+        if let (LogSource::Manager, Some(time)) = &line {
+            self.bytes.extend_from_slice(stamp(*time).as_bytes());
+        }
+        self.bytes.extend_from_slice(&record.line);
+        if record.ended {
+            self.bytes.push(b'\n');
+        } else {
+            self.unended = Some(line);
+        }
     }
-    text.push_str(&record.text());
-    text.push('\n');
+
+    fn finish(mut self) -> String {
+        if self.unended.is_some() {
+            self.bytes.push(b'\n');
+        }
+        String::from_utf8(self.bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
 }
 
 fn stamp(time: Timestamp) -> String {
@@ -187,7 +211,29 @@ fn stamp(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wm_core::Attempt;
+
     use super::*;
+
+    #[test]
+    fn the_pieces_of_a_line_are_one_line() {
+        let record = |second, line: &[u8], ended| {
+            let time = Timestamp::from_second(second).ok();
+            let (instance, container) = ("pod".to_owned(), "main".to_owned());
+            let source = LogSource::Output { attempt: Attempt::FIRST, instance, container, restart: 0 };
+            let mut record = LogRecord::new(time, source, line);
+            record.ended = ended;
+            record
+        };
+        let mut text = Text::default();
+        // A piece may end within a character.
+        text.push(record(1, b"one \xc3", false));
+        text.push(record(1, b"\xb6 line", true));
+        text.push(record(2, b"unended", false));
+        text.push(LogRecord::new(Timestamp::from_second(3).ok(), LogSource::Manager, "said"));
+        text.push(record(4, b"last", false));
+        assert_eq!(text.finish(), "one \u{f6} line\nunended\n[1970-01-01 00:00:03 UTC] said\nlast\n");
+    }
 
     #[test]
     fn the_ids_of_a_resumed_run_are_aliases() {
@@ -211,9 +257,9 @@ mod tests {
 
     #[test]
     fn a_message_has_the_time_form_that_the_server_reads() {
-        let mut text = String::new();
+        let mut text = Text::default();
         let time = Timestamp::from_second(1_795_474_430).unwrap();
-        render(&LogRecord::new(Some(time), LogSource::Manager, "Starting."), &mut text);
-        assert_eq!(text, "[2026-11-23 22:53:50 UTC] Starting.\n");
+        text.push(LogRecord::new(Some(time), LogSource::Manager, "Starting."));
+        assert_eq!(text.finish(), "[2026-11-23 22:53:50 UTC] Starting.\n");
     }
 }

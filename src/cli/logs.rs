@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
-use workload_manager::{Attempt, LogQuery, WorkloadId};
+use workload_manager::{Attempt, Cursor, LogQuery, WorkloadId};
 
 use super::{exit, failure::CommandResult, lines, output::Output, session};
 
@@ -10,6 +10,7 @@ Examples:
   wm logs nightly
   wm logs -f --tail 50 nightly
   wm logs --since 10m --timestamps nightly
+  wm logs --json nightly | tail -1 | jq -r .log.cursor   # a place, from which --cursor goes on
 
 What the program wrote goes to stdout as it was written, the manager's own messages to stderr.";
 
@@ -32,6 +33,14 @@ pub(crate) struct LogsArguments {
     #[arg(long, value_name = "N")]
     attempt: Option<NonZeroU32>,
 
+    /// Only what containers of this name wrote; without it all do, and the manager's messages come too
+    #[arg(long, short = 'c', value_name = "NAME")]
+    container: Option<String>,
+
+    /// Only lines behind this place, which --json tells of each line
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+
     /// Only lines that are not older: 90s, 10m, 1h30m, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "DURATION", value_parser = time)]
     since: Option<Timestamp>,
@@ -46,10 +55,11 @@ impl LogsArguments {
         let manager = session::manager().await?;
         let query = LogQuery {
             attempt: self.attempt.and_then(|number| Attempt::new(number.get())),
+            container: self.container,
+            after: self.cursor.map(Cursor::from),
             tail: self.tail,
             since: self.since,
             follow: self.follow,
-            ..LogQuery::default()
         };
         let lines = manager.logs(&self.id, &query).await?;
         lines::write(lines, |records| output.records(records, self.timestamps)).await??;

@@ -76,6 +76,9 @@ fn json_record(record: &LogRecord, time: Option<&str>) -> serde_json::Value {
     if !record.ended {
         object["ended"] = json!(false);
     }
+    if let Some(cursor) = &record.cursor {
+        object["cursor"] = json!(cursor);
+    }
     object
 }
 

@@ -66,6 +66,13 @@ fn the_other_commands_find_it_and_its_end_takes_all_with_it() {
     let stamped = machine.wm(&["logs", "--timestamps", "nightly"]).text();
     assert!(stamped.lines().count() == 2 && stamped.ends_with("Z done\n"), "{stamped}");
     assert_eq!(machine.wm(&["logs", "--tail", "1", "--json", "nightly"]).objects().len(), 1);
+    let lines = machine.wm(&["logs", "--json", "--attempt", "1", "--container", "main", "also"]).objects();
+    let lines: Vec<_> = lines.iter().map(|object| &object["log"]).collect();
+    assert_eq!((&lines[0]["line"], &lines[1]["line"]), (&"begun".into(), &"done".into()), "{lines:?}");
+    let place = lines[0]["cursor"].as_str().unwrap();
+    assert_eq!(machine.wm(&["logs", "--container", "main", "--cursor", place, "nightly"]).text(), "done\n");
+    assert_eq!(machine.wm(&["logs", "--cursor", "no place", "nightly"]).code, Some(2));
+    assert_eq!(machine.wm(&["logs", "--container", "other", "nightly"]).text(), "");
     for arguments in
         [&["status", "nightly"][..], &["status", "nightly", "--json"], &["ps", "--all", "--json"]]
     {
