@@ -9,98 +9,88 @@ use wm_core::{
     Submission, Verdict,
 };
 
-const fn metric(
-    name: &'static str,
-    kind: MetricKind,
-    unit: MetricUnit,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric { name, kind, unit, labels, help }
-}
-
 /// The metrics of the launcher.
 pub(crate) const METRICS: &[Metric] = &[
-    metric(
+    Metric::new(
         "wm_launches_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["decision"],
         "Launches, by what became of them: `admitted` to a slot, `queued`, `joined` to the same run in flight, `refused` with `QueueFull`.",
     ),
-    metric("wm_slots", MetricKind::Gauge, MetricUnit::Count, &[], "Slots that there are."),
-    metric(
+    Metric::new("wm_slots", MetricKind::Gauge, MetricUnit::Count, &[], "Slots that there are."),
+    Metric::new(
         "wm_slots_in_use",
         MetricKind::Gauge,
         MetricUnit::Count,
         &[],
         "Slots in use. More than there are may run after a restart: runs that run already are counted without a turn.",
     ),
-    metric("wm_runs_queued", MetricKind::Gauge, MetricUnit::Count, &[], "Runs that wait for a slot."),
-    metric(
+    Metric::new("wm_runs_queued", MetricKind::Gauge, MetricUnit::Count, &[], "Runs that wait for a slot."),
+    Metric::new(
         "wm_queue_wait_seconds",
         MetricKind::Histogram,
         MetricUnit::Seconds,
         &[],
         "How long runs that had to wait did so for a slot.",
     ),
-    metric(
+    Metric::new(
         "wm_image_seconds",
         MetricKind::Histogram,
         MetricUnit::Seconds,
         &["outcome"],
         "How long it took to find a run's image, by `found` or `failed`.",
     ),
-    metric(
+    Metric::new(
         "wm_submit_seconds",
         MetricKind::Histogram,
         MetricUnit::Seconds,
         &["outcome"],
         "How long it took to submit a run, with all tries, by `created`, `adopted` or `failed`.",
     ),
-    metric(
+    Metric::new(
         "wm_phase_changes_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["phase"],
         "Changes of a run's phase, by the phase that it came to: `held`, `pending`, `starting`, `running`, `stopping`, `succeeded`, `failed`, `cancelled`.",
     ),
-    metric(
+    Metric::new(
         "wm_phase_seconds",
         MetricKind::Histogram,
         MetricUnit::Seconds,
         &["phase"],
         "How long runs were in a phase, once they have left it: `pending` is the wait for a machine, `starting` pulls the image, `running` is the program.",
     ),
-    metric(
+    Metric::new(
         "wm_runs_finished_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["outcome", "reason"],
         "Runs that ended, by `succeeded`, `failed`, `cancelled`, and the reason of the verdict.",
     ),
-    metric(
+    Metric::new(
         "wm_runs_given_up_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["error"],
         "Runs whose end is not known to the launcher, by the kind of the error that keeps it from knowing.",
     ),
-    metric(
+    Metric::new(
         "wm_backend_retries_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["call"],
         "Calls of the backend that are made again after trouble: `resolve image`, `submit`, `release`, `watch`, `cancel`.",
     ),
-    metric(
+    Metric::new(
         "wm_cancels_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["outcome"],
         "Wishes to stop a run: one `in line` is gone at once, of others stopping is `under way` or has `failed`.",
     ),
-    metric(
+    Metric::new(
         "wm_log_messages_total",
         MetricKind::Counter,
         MetricUnit::Count,

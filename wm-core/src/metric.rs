@@ -15,6 +15,19 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+impl Metric {
+    /// Describes one, as a row of a table.
+    pub const fn new(
+        name: &'static str,
+        kind: MetricKind,
+        unit: MetricUnit,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind, unit, labels, help }
+    }
+}
+
 /// How the values of a metric are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {

@@ -9,118 +9,108 @@ use wm_core::{Metric, MetricKind, MetricUnit, Report, Severity};
 
 use crate::error::CallError;
 
-const fn metric(
-    name: &'static str,
-    kind: MetricKind,
-    unit: MetricUnit,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric { name, kind, unit, labels, help }
-}
-
 /// The metrics that this crate emits.
 pub const METRICS: &[Metric] = &[
-    metric(
+    Metric::new(
         "wm_k8s_requests_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["verb", "resource", "status"],
         "Requests to the API, each try for itself but without watches, by what was asked (the words of a Role) and the answer: `2xx`, `403`, `404`, `409`, `410`, `422`, `429`, `3xx`, `4xx`, `5xx`, `timeout`, or `unreachable`.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_request_seconds",
         MetricKind::Histogram,
         MetricUnit::Seconds,
         &["verb", "resource"],
         "How long such a request took, until its answer was read.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_retries_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["status"],
         "Requests that are sent again, by the answer before.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_throttled_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &[],
         "Answers that asked to slow down (429).",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_lists_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["resource"],
         "Lists of all runs' `jobs` or `pods`: one when the watch begins, then only where it could not be taken up, or where the role has no watch.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_watch_breaks_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["resource", "cause"],
         "Watches that were taken up again: because the version was too old (`expired`, 410), it was `refused`, or it `broke`.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_watch_events_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["resource"],
         "Changes of `jobs` and `pods` that the watches told.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_adopted_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &[],
         "Submissions that found their Job there already: from another server, a try before, or before a restart.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_conflicts_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &[],
         "Submissions refused since the Job there is of another command, image or environment.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_dropped_fields_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &[],
         "Fields of Jobs that the server did not keep.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_messages_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["place"],
         "Lines of messages for logs, by what keeps them: the `job`, or this process's `memory` until there is one.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_log_streams_total",
         MetricKind::Counter,
         MetricUnit::Count,
         &["outcome"],
         "Log streams `opened`, `refused`, and those of the opened that were `cut` and are read on.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_log_streams_open",
         MetricKind::Gauge,
         MetricUnit::Count,
         &[],
         "Log streams that are open.",
     ),
-    metric(
+    Metric::new(
         "wm_k8s_log_bytes_total",
         MetricKind::Counter,
         MetricUnit::Bytes,
         &[],
         "What came through log streams, what came again after a cut too.",
     ),
-    metric("wm_k8s_log_lines_total", MetricKind::Counter, MetricUnit::Count, &[], "The lines of it."),
-    metric(
+    Metric::new("wm_k8s_log_lines_total", MetricKind::Counter, MetricUnit::Count, &[], "The lines of it."),
+    Metric::new(
         "wm_k8s_preflight_findings",
         MetricKind::Gauge,
         MetricUnit::Count,
