@@ -213,6 +213,7 @@ fn evict(shared: &Shared, taints: &[(Value, Timestamp)]) -> Option<Duration> {
         remove(
             shared,
             &key,
+            None,
             "DeletionByTaintManager",
             "Taint manager: deleting due to NoExecute taint",
             &DeleteOptions::default(),
@@ -225,23 +226,27 @@ fn evict(shared: &Shared, taints: &[(Value, Timestamp)]) -> Option<Duration> {
 fn collect(shared: &Shared) {
     let options = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
     for (key, _) in pods(shared) {
-        shared
-            .store
-            .update(&key, |pod| {
-                pod["status"]["phase"] = "Failed".into();
-                Ok(())
-            })
-            .ok();
-        remove(shared, &key, "DeletionByPodGC", "PodGC: node no longer exists", &options);
+        let (reason, message) = ("DeletionByPodGC", "PodGC: node no longer exists");
+        remove(shared, &key, Some("Failed"), reason, message, &options);
     }
 }
 
-/// Deletes a pod that is told why. Somebody else may be faster.
-fn remove(shared: &Shared, key: &Key, reason: &str, message: &str, options: &DeleteOptions) {
+/// Deletes a pod that is told why, and its phase with it, in one write. Somebody else may be faster.
+fn remove(
+    shared: &Shared,
+    key: &Key,
+    phase: Option<&str>,
+    reason: &str,
+    message: &str,
+    options: &DeleteOptions,
+) {
     let now = shared.clock.seconds();
     shared
         .store
         .update(key, |pod| {
+            if let Some(phase) = phase {
+                pod["status"]["phase"] = phase.into();
+            }
             disrupt(pod, reason, message, &now);
             Ok(())
         })
