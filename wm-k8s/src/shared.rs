@@ -9,7 +9,7 @@ use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
 };
-use wm_core::{Attempt, Reason, Result, RunId, RunStatus, Workload, WorkloadId};
+use wm_core::{Attempt, Result, RunId, RunStatus, Workload, WorkloadId};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
@@ -198,11 +198,11 @@ impl Shared {
         Ok(Some(Snapshot { job, pods, events: Vec::new() }))
     }
 
-    /// Looks again why a run failed that its Job alone tells of: its pod may say more than the watch has told yet.
+    /// Looks again why a run failed that its Job alone tells of: its pod may have ended in another way, or got further,
+    /// than the watch has told yet.
     pub(crate) async fn confirmed(&self, told: RunStatus) -> RunStatus {
         let Some(verdict) = &told.verdict else { return told };
-        let unexplained = matches!(verdict.reason, Reason::PodDeleted | Reason::BackendFailure);
-        if !unexplained || verdict.evidence.exit_code.is_some() || !self.follows() {
+        if verdict.is_success() || verdict.evidence.exit_code.is_some() || !self.follows() {
             return told;
         }
         let name = names::job(&told.run);

@@ -7,15 +7,10 @@ use serde_json::{Value, json};
 use wm_core::{Phase, Reason, RunId, Verdict, WorkloadManager as _};
 use wm_k8s::{KubernetesSettings, KubernetesWorkloadManager};
 
-use crate::stage::{Stage, following, id, log, reach, request, script, verdict};
-
-const NARROW: &[(&str, &str)] = &[
-    ("create", "jobs"),
-    ("get", "jobs"),
-    ("deletecollection", "jobs"),
-    ("list", "pods"),
-    ("get", "pods/log"),
-];
+use crate::{
+    narrow::NARROW,
+    stage::{Stage, following, id, log, reach, request, script, verdict},
+};
 
 fn settings() -> KubernetesSettings {
     KubernetesSettings::new("default", "default")
@@ -92,6 +87,19 @@ async fn passing_trouble_with_an_image_is_said_once_and_passes() {
     let said = told(&manager, "busy", "Waiting: ").await;
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("can't be pulled for now") && said[0].contains("500 Internal Server Error"));
+}
+
+#[tokio::test]
+async fn trouble_with_an_image_that_has_passed_is_not_why_the_run_failed() {
+    let stage = Stage::with(|options| options.image_backoff = Duration::from_secs(1)).await;
+    stage.inject("image=server-error,tries=1");
+    let manager = stage.manager().await;
+    let run = manager.submit(&request(script("later", "exit 3"))).await.unwrap().run;
+    waits_for(&manager, &run, "can't be pulled for now").await;
+    // That the pod got further is not told, but that the Job has failed.
+    stage.inject("watch-silent,resources=pods");
+    let end = verdict(&manager, &run).await;
+    assert_eq!((end.reason, end.evidence.exit_code), (Reason::ExitCode, Some(3)), "{end:?}");
 }
 
 #[tokio::test]
@@ -205,13 +213,7 @@ async fn under_the_narrow_role_a_run_is_given_up_as_well_and_its_verdict_told() 
     assert_eq!(end.reason, Reason::Unschedulable, "{end:?}");
     assert!(stage.jobs().await.is_empty() && stage.pods().await.is_empty());
     assert_eq!(told(&manager, run.workload.as_str(), "Given up: ").await.len(), 1);
-    let refused: Vec<_> = stage
-        .wire
-        .calls()
-        .into_iter()
-        .filter(|call| !NARROW.contains(&(call.verb, &call.resource)))
-        .collect();
-    assert_eq!(refused, [], "nothing is tried that is not allowed");
+    assert_eq!(stage.wire.calls_beyond(NARROW), [], "nothing is tried that is not allowed");
 }
 
 #[tokio::test]

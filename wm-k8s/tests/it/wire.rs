@@ -104,6 +104,13 @@ impl Wire {
         calls
     }
 
+    /// The calls so far for which none of these rights is enough.
+    pub(crate) fn calls_beyond(&self, rights: &[(&str, &str)]) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| !rights.contains(&(call.verb, &call.resource)));
+        calls
+    }
+
     pub(crate) fn every_call(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.clone()
     }
