@@ -22,7 +22,7 @@ use crate::{api::Api, board::Board, error::CallError, metrics};
 /// How often a manager lists whose role lacks `watch`.
 const POLL: Duration = Duration::from_secs(3);
 /// How long the server lets a watch last. A watch that says nothing may be dead, and so it can't be for longer.
-const LASTS: Duration = Duration::from_secs(45);
+const LASTS: Duration = Duration::from_secs(70);
 /// How much later than that its end may come.
 const MARGIN: Duration = Duration::from_secs(5);
 /// How often all is listed again, so that nothing stays lost for ever which a watch did not tell.

@@ -1,5 +1,7 @@
 //! The events of a watch: one JSON object a line.
 
+use std::borrow::Cow;
+
 use async_stream::try_stream;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::{Stream, TryStreamExt as _, pin_mut};
@@ -77,8 +79,11 @@ impl<T: DeserializeOwned + Send> Events<T> {
 }
 
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<Event<T>, serde_json::Error> {
-    let Head { r#type } = serde_json::from_slice(line)?;
-    Ok(match r#type.as_str() {
+    let r#type = match leading_type(line) {
+        Some(r#type) => Cow::Borrowed(r#type),
+        None => Cow::Owned(serde_json::from_slice::<Head>(line)?.r#type),
+    };
+    Ok(match &*r#type {
         "BOOKMARK" => {
             let Of::<Marked> { object } = serde_json::from_slice(line)?;
             Event::Bookmark(object.metadata.resource_version)
@@ -90,6 +95,15 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<Event<T>, serde_json::Error
         "DELETED" => Event::Removed(serde_json::from_slice::<Of<T>>(line)?.object),
         _ => Event::Put(serde_json::from_slice::<Of<T>>(line)?.object),
     })
+}
+
+/// The type, where it is the first member, as every server writes it: the line need not be read twice.
+fn leading_type(line: &[u8]) -> Option<&str> {
+    let rest = line.strip_prefix(br#"{"type":""#)?;
+    let (r#type, rest) = rest.split_at(memchr(b'"', rest)?);
+    // An escape, or another first member of this name, is read in the long way.
+    let is_plain = rest.starts_with(br#"","object":"#) && !r#type.contains(&b'\\');
+    std::str::from_utf8(r#type).ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
