@@ -87,7 +87,7 @@ impl Steward {
 
     /// Looks after all runs in our care, until it is dropped.
     pub(crate) async fn attend(self) {
-        let mut vigils: HashMap<String, Vigil> = HashMap::new();
+        let mut vigils: HashMap<String, (Vigil, Option<Instant>)> = HashMap::new();
         let mut timers: BTreeSet<(Instant, String)> = BTreeSet::new();
         loop {
             let first = timers.first().map(|(time, _)| *time);
@@ -99,18 +99,23 @@ impl Steward {
                     due.map(|(_, name)| name.clone()).collect()
                 }
             };
-            timers.retain(|(_, name)| !names.contains(name));
-            let looked = stream::iter(names)
-                .map(|name| {
-                    let vigil = vigils.remove(&name).unwrap_or_default();
-                    self.look(name, vigil)
-                })
+            let mut taken = Vec::new();
+            for name in names {
+                let (vigil, timer) = vigils.remove(&name).unwrap_or_default();
+                if let Some(timer) = timer {
+                    timers.remove(&(timer, name.clone()));
+                }
+                taken.push((name, vigil));
+            }
+            let looked = stream::iter(taken)
+                .map(|(name, vigil)| self.look(name, vigil))
                 .buffer_unordered(AT_ONCE)
                 .collect::<Vec<_>>();
             for (name, kept) in Box::pin(looked).await {
                 let Some((vigil, next)) = kept else { continue };
-                timers.extend(next.map(|next| (self.clock.instant(next), name.clone())));
-                vigils.insert(name, vigil);
+                let timer = next.map(|next| self.clock.instant(next));
+                timers.extend(timer.map(|timer| (timer, name.clone())));
+                vigils.insert(name, (vigil, timer));
             }
         }
     }
