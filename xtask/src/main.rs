@@ -5,6 +5,8 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod checks;
+#[cfg(feature = "bench")]
+mod faults;
 mod generated;
 mod release;
 mod workspace;
@@ -45,6 +47,17 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<std::ffi::OsString>,
     },
+    /// Tries every fault of the embedded cluster, alone and in pairs, and prints what became of the runs.
+    #[cfg(feature = "bench")]
+    Faults(faults::Options),
+    /// Tries every fault of the embedded cluster, alone and in pairs, and prints what became of the runs.
+    #[cfg(not(feature = "bench"))]
+    #[command(disable_help_flag = true)]
+    Faults {
+        /// Options; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<std::ffi::OsString>,
+    },
     /// One side of the benchmark, in a process of its own.
     #[cfg(feature = "bench")]
     #[command(hide = true)]
@@ -62,6 +75,10 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         #[cfg(not(feature = "bench"))]
         Task::Bench { options } => release::bench(options),
+        #[cfg(feature = "bench")]
+        Task::Faults(options) => faults::run(&options),
+        #[cfg(not(feature = "bench"))]
+        Task::Faults { options } => release::faults(options),
         #[cfg(feature = "bench")]
         Task::BenchSide(plan) => bench::run_side(&plan),
     };

@@ -1,4 +1,4 @@
-//! The benchmark built for release, with the `wm` that it measures against.
+//! What needs the whole workspace, built first: the benchmark for release, with the `wm` that it measures against.
 
 use std::{
     ffi::OsString,
@@ -30,6 +30,16 @@ pub(crate) fn bench(options: impl IntoIterator<Item = OsString>) -> Result<(), F
         .arg(program("wm")?)
         .status()?;
     if status.success() { Ok(()) } else { Err(format!("the benchmark failed: {status}").into()) }
+}
+
+/// Tries the faults. They spend their time waiting, so the build of the tests is fast enough.
+#[cfg(not(feature = "bench"))]
+pub(crate) fn faults(options: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let status = workspace::cargo()
+        .args(["run", "--quiet", "--locked", "--package", "xtask", "--", "faults"])
+        .args(options)
+        .status()?;
+    if status.success() { Ok(()) } else { Err("the faults were not borne".into()) }
 }
 
 /// Finds a program in what cargo reports, one JSON object a line.

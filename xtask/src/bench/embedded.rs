@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use wm_core::RunRequest;
 
 use super::{
-    Options, client,
+    Options,
     cluster::LocalCluster,
     follow::Kind,
     plan::Side,
@@ -35,15 +35,7 @@ struct Held {
 pub(crate) async fn run(options: &Options, jobs: usize) -> Result<(), Failure> {
     let begin = Instant::now();
     let local = LocalCluster::start(options.wm.as_deref()).await?;
-    let kubeconfig = local.kubeconfig();
-    let client = client(&kubeconfig).await?;
-    let bench = Bench {
-        client,
-        kubeconfig,
-        namespace: options.namespace.clone(),
-        service_account: options.service_account.clone(),
-        image: options.image.clone(),
-    };
+    let bench = options.bench(local.kubeconfig()).await?;
     post(&bench).await?;
     let first_job = begin.elapsed().as_secs_f64() * 1000.0;
     let id = local.id().ok_or("`wm local` has ended")?;

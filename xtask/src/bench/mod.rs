@@ -72,6 +72,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    async fn bench(&self, kubeconfig: PathBuf) -> Result<Bench, Failure> {
+        Ok(Bench {
+            client: client(&kubeconfig).await?,
+            kubeconfig,
+            namespace: self.namespace.clone(),
+            service_account: self.service_account.clone(),
+            image: self.image.clone(),
+        })
+    }
+
     fn rounds(&self) -> Vec<Round> {
         let measured = self.at.iter().filter(|at| **at > 0).map(|&at_once| Round {
             at_once,
@@ -108,14 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn rounds(options: &Options, kubeconfig: PathBuf) -> Result<(), Failure> {
-    let client = client(&kubeconfig).await?;
-    let bench = Bench {
-        client,
-        kubeconfig,
-        namespace: options.namespace.clone(),
-        service_account: options.service_account.clone(),
-        image: options.image.clone(),
-    };
+    let bench = options.bench(kubeconfig).await?;
     for round in options.rounds() {
         let bound = bench.measure(Side::Bound, round).await?;
         let launcher = bench.measure(Side::Launcher, round).await?;
