@@ -18,10 +18,11 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::{
     deletion::{DeleteOptions, Deleted, Propagation},
+    document::Document,
     history::{Change, Expired, StoreEvent},
     metadata::meta,
 };
-use self::{document::Document, history::History, identities::Identities};
+use self::{history::History, identities::Identities};
 use crate::clock::Clock;
 pub(crate) use crate::{
     error::ApiError,
@@ -55,6 +56,9 @@ struct State {
     history: History,
     subscribers: Vec<mpsc::UnboundedSender<Arc<StoreEvent>>>,
 }
+
+/// An object of a list, which is made ready for use when somebody looks at it.
+pub(crate) type Listed = (Key, Arc<Document>);
 
 /// All events from a moment on, in order. None is lost: the queue is unbounded, for readers in this process only.
 #[derive(Debug)]
@@ -114,14 +118,23 @@ impl Store {
 
     /// Objects in the order of namespace and name, with the version that the list shows.
     pub(crate) fn list(&self, kind: Kind, namespace: Option<&str>) -> (Vec<Arc<Value>>, u64) {
+        let (found, version) = self.documents(kind, namespace);
+        (found.iter().map(|(_, document)| document.value()).collect(), version)
+    }
+
+    /// The same for who may not look at all of them, or not at all of them at once.
+    pub(crate) fn documents(&self, kind: Kind, namespace: Option<&str>) -> (Vec<Listed>, u64) {
         let state = self.lock();
         let Some(objects) = state.objects.get(&kind) else { return (Vec::new(), state.version) };
+        let listed = |((namespace, name), document): (&(String, String), &Arc<Document>)| {
+            (Key::new(kind, namespace, name), Arc::clone(document))
+        };
         let found = match namespace {
-            None => objects.values().map(|object| object.value()).collect(),
+            None => objects.iter().map(listed).collect(),
             Some(namespace) => objects
                 .range((namespace.to_owned(), String::new())..)
                 .take_while(|((in_namespace, _), _)| in_namespace == namespace)
-                .map(|(_, object)| object.value())
+                .map(listed)
                 .collect(),
         };
         (found, state.version)
@@ -246,9 +259,9 @@ impl Store {
         kind: Kind,
         namespace: Option<&str>,
         version: u64,
-    ) -> Result<Vec<Arc<Value>>, Expired> {
+    ) -> Result<Vec<Listed>, Expired> {
         // Between the two calls more may happen; the events are taken last, so that none is missed.
-        let (now, _) = self.list(kind, namespace);
+        let (now, _) = self.documents(kind, namespace);
         let events = self.events_since(version)?;
         Ok(history::rewind(now, &events, kind, namespace))
     }

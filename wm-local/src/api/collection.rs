@@ -1,7 +1,5 @@
 //! Deleting, one object or a whole collection: the options, and what is answered.
 
-use std::sync::Arc;
-
 use axum::response::Response;
 use http::{HeaderMap, request::Parts};
 use serde_json::{Value, json};
@@ -16,9 +14,9 @@ use super::{
 };
 use crate::{
     error::{ApiError, Cause},
-    kind::{Key, Kind},
+    kind::Kind,
     schema::Type,
-    store::{DeleteOptions, Propagation, meta},
+    store::{DeleteOptions, Propagation},
 };
 
 /// Deletes what is selected and answers with it, as it was before.
@@ -36,11 +34,11 @@ pub(super) fn delete(
         return Err(method_not_allowed());
     }
     let options = delete_options(&parts.headers, parameters, body)?;
-    let (objects, _) = api.store.list(kind, selection.namespace.as_deref());
-    let selected: Vec<Arc<Value>> = objects.into_iter().filter(|object| selection.matches(object)).collect();
-    for object in &selected {
-        let key = Key::new(kind, meta(object, "namespace"), meta(object, "name"));
-        match api.store.delete(&key, &options) {
+    let (objects, _) = api.store.documents(kind, selection.namespace.as_deref());
+    let selected: Vec<_> =
+        objects.into_iter().filter(|(_, document)| selection.matches(&document.value())).collect();
+    for (key, _) in &selected {
+        match api.store.delete(key, &options) {
             Ok(_) => {}
             // Somebody else was faster.
             Err(error) if error.code == 404 => {}
@@ -48,7 +46,8 @@ pub(super) fn delete(
         }
     }
     let metadata = json!({"resourceVersion": api.store.version().to_string()});
-    list::encode(selection, &selected, &metadata, form, api.store.clock().timestamp())
+    let before: Vec<_> = selected.into_iter().map(|(_, document)| document).collect();
+    list::encode(selection, &before, &metadata, form, api.store.clock().timestamp())
 }
 
 /// The options of a deletion: from the body if there is one, else from the query.

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     error::{ApiError, Cause},
-    store::{Store, meta},
+    kind::Key,
+    store::{Document, Listed, Store},
 };
 
 /// How long a real server waits for a version that is yet to come.
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One answer to a list request.
 struct Page {
-    items: Vec<Arc<Value>>,
+    items: Vec<Arc<Document>>,
     version: u64,
     token: Option<String>,
     remaining: Option<usize>,
@@ -52,25 +53,29 @@ pub(crate) async fn list(
 /// Encodes objects as the list of their kind.
 pub(super) fn encode(
     selection: &Selection,
-    items: &[Arc<Value>],
+    items: &[Arc<Document>],
     metadata: &Value,
     form: Form,
     now: Timestamp,
 ) -> Result<Response, ApiError> {
+    let values = || items.iter().map(|item| item.value());
     let encoded = match form {
         Form::Object => serde_json::to_vec(&List {
             kind: format!("{}List", selection.kind.kind()),
             api_version: selection.kind.group_version(),
             metadata,
-            items: items.iter().map(|item| Untyped(item)).collect(),
+            items: Items(items),
         }),
         Form::Metadata => serde_json::to_vec(&json!({
             "kind": "PartialObjectMetadataList",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
-            "items": items.iter().map(|item| super::answer::partial_metadata(item)).collect::<Vec<_>>(),
+            "items": values().map(|item| super::answer::partial_metadata(&item)).collect::<Vec<_>>(),
         })),
-        Form::Table => serde_json::to_vec(&table::table(selection.kind, items, metadata, now)),
+        Form::Table => {
+            let items: Vec<_> = values().collect();
+            serde_json::to_vec(&table::table(selection.kind, &items, metadata, now))
+        }
     };
     let encoded = encoded.map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(json_bytes(StatusCode::OK, encoded))
@@ -91,21 +96,24 @@ async fn page(store: &Store, selection: &Selection, parameters: &Parameters) -> 
         let (objects, version) = at_version(store, selection, parameters).await?;
         (objects, version, None)
     };
-    let place = |object: &Value| (meta(object, "namespace").to_owned(), meta(object, "name").to_owned());
+    let is_after =
+        |key: &Key, (namespace, name): &(String, String)| (&key.namespace, &key.name) > (namespace, name);
     let mut matching = objects
         .into_iter()
-        .filter(|object| start.as_ref().is_none_or(|start| place(object) > *start))
-        .filter(|object| selection.matches(object));
-    let items: Vec<Arc<Value>> = matching.by_ref().take(limit).collect();
+        .filter(|(key, _)| start.as_ref().is_none_or(|start| is_after(key, start)))
+        // Without a selector there is no need to look.
+        .filter(|(_, document)| !selection.is_restricted() || selection.matches(&document.value()));
+    let listed: Vec<Listed> = matching.by_ref().take(limit).collect();
     let rest = matching.count();
-    let last = items.last().filter(|_| rest > 0);
-    let token = last.map(|last| format!("{version}:{}:{}", meta(last, "namespace"), meta(last, "name")));
+    let last = listed.last().filter(|_| rest > 0);
+    let token = last.map(|(last, _)| format!("{version}:{}:{}", last.namespace, last.name));
+    let items = listed.into_iter().map(|(_, document)| document).collect();
     // Only without selectors is the number known to a real server.
     let remaining = (rest > 0 && !selection.is_restricted()).then_some(rest);
     Ok(Page { items, version, token, remaining })
 }
 
-type Snapshot = (Vec<Arc<Value>>, u64, Option<(String, String)>);
+type Snapshot = (Vec<Listed>, u64, Option<(String, String)>);
 
 /// Goes on after the object that a continue token names, at the version that it names.
 fn resume(store: &Store, selection: &Selection, token: &str) -> Result<Snapshot, ApiError> {
@@ -118,7 +126,7 @@ fn resume(store: &Store, selection: &Selection, token: &str) -> Result<Snapshot,
     let start = Some((namespace.to_owned(), name.to_owned()));
     let Ok(version) = u64::try_from(version) else {
         // The token of a 410 answer: go on with what is there now.
-        let (objects, version) = store.list(selection.kind, selection.namespace.as_deref());
+        let (objects, version) = store.documents(selection.kind, selection.namespace.as_deref());
         return Ok((objects, version, start));
     };
     match store.list_at(selection.kind, selection.namespace.as_deref(), version) {
@@ -138,20 +146,20 @@ async fn at_version(
     store: &Store,
     selection: &Selection,
     parameters: &Parameters,
-) -> Result<(Vec<Arc<Value>>, u64), ApiError> {
+) -> Result<(Vec<Listed>, u64), ApiError> {
     let matching = parameters.get("resourceVersionMatch");
     let Some(wanted) = parameters.get("resourceVersion") else {
         if matching.is_some() {
             let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
             return Err(invalid_options("ListOptions", Cause::forbidden("resourceVersionMatch", detail)));
         }
-        return Ok(store.list(selection.kind, selection.namespace.as_deref()));
+        return Ok(store.documents(selection.kind, selection.namespace.as_deref()));
     };
     let version = parse_version(wanted)
         .map_err(|detail| ApiError::bad_request(format!("invalid resource version: {detail}")))?;
     wait_for(store, version).await?;
     match matching {
-        None | Some("NotOlderThan") => Ok(store.list(selection.kind, selection.namespace.as_deref())),
+        None | Some("NotOlderThan") => Ok(store.documents(selection.kind, selection.namespace.as_deref())),
         Some("Exact") => store
             .list_at(selection.kind, selection.namespace.as_deref(), version)
             .map(|objects| (objects, version))
@@ -193,13 +201,22 @@ struct List<'a> {
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
     metadata: &'a Value,
-    items: Vec<Untyped<'a>>,
+    items: Items<'a>,
+}
+
+/// Objects of which one after the other is made ready, so that thousands of them do not fill the memory.
+struct Items<'a>(&'a [Arc<Document>]);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|item| Untyped(item.value())))
+    }
 }
 
 /// An object without its kind and version: in a list these are the list's.
-struct Untyped<'a>(&'a Value);
+struct Untyped(Arc<Value>);
 
-impl Serialize for Untyped<'_> {
+impl Serialize for Untyped {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(object) = self.0.as_object() else { return self.0.serialize(serializer) };
         let mut map = serializer.serialize_map(None)?;

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Document, Key, Kind, meta};
+use super::{Document, Key, Kind, Listed};
 
 /// How many events are kept. A watch that is further behind is told to list again (410), as by a real server.
 const CAPACITY: usize = 8192;
@@ -94,23 +94,21 @@ impl History {
 ///
 /// Going backwards, each event restores its `previous` state, so it does not matter whether the list already shows it.
 pub(super) fn rewind(
-    now: Vec<Arc<Value>>,
+    now: Vec<Listed>,
     events: &[Arc<StoreEvent>],
     kind: Kind,
     namespace: Option<&str>,
-) -> Vec<Arc<Value>> {
-    let mut objects: BTreeMap<(String, String), Arc<Value>> = now
-        .into_iter()
-        .map(|object| ((meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned()), object))
-        .collect();
+) -> Vec<Listed> {
+    let place = |key: &Key| (key.namespace.clone(), key.name.clone());
+    let mut objects: BTreeMap<(String, String), Listed> =
+        now.into_iter().map(|listed| (place(&listed.0), listed)).collect();
     let concerned = events.iter().rev().filter(|event| {
         event.key.kind == kind && namespace.is_none_or(|namespace| event.key.namespace == namespace)
     });
     for event in concerned {
-        let place = (event.key.namespace.clone(), event.key.name.clone());
-        match event.previous() {
-            Some(previous) => objects.insert(place, previous),
-            None => objects.remove(&place),
+        match &event.previous {
+            Some(previous) => objects.insert(place(&event.key), (event.key.clone(), Arc::clone(previous))),
+            None => objects.remove(&place(&event.key)),
         };
     }
     objects.into_values().collect()

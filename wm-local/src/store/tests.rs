@@ -192,7 +192,8 @@ fn an_old_list_shows_the_old_state() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(store.list_at(Kind::Job, Some("default"), then).unwrap(), before);
+    let old = store.list_at(Kind::Job, Some("default"), then).unwrap();
+    assert_eq!(old.iter().map(|(_, document)| document.value()).collect::<Vec<_>>(), before);
 }
 
 #[test]
