@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use metrics::{Unit, counter, gauge, histogram};
 use tokio::time::Instant;
 use wm_core::{
-    Error, Metric, MetricKind, MetricUnit, Outcome, Phase, ResolvedImage, Result, RunId, RunStatus,
-    Submission, Verdict,
+    Error, Metric, MetricKind, MetricUnit, Phase, ResolvedImage, Result, RunId, RunStatus, Submission,
+    Verdict,
 };
 
 /// The metrics of the launcher.
@@ -186,13 +186,8 @@ pub(crate) fn submitted(began: Instant, result: Result<Submission>) -> Result<Su
 }
 
 pub(crate) fn finished(verdict: &Verdict) {
-    let outcome = match verdict.outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::Failed => "failed",
-        Outcome::Cancelled => "cancelled",
-    };
-    counter!("wm_runs_finished_total", "outcome" => outcome, "reason" => verdict.reason.to_string())
-        .increment(1);
+    let (outcome, reason) = (verdict.outcome.to_string(), verdict.reason.to_string());
+    counter!("wm_runs_finished_total", "outcome" => outcome, "reason" => reason).increment(1);
 }
 
 pub(crate) fn given_up(error: &Error) {
