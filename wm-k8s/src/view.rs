@@ -330,14 +330,14 @@ impl PodView {
         let run = names::run_of(labels)?;
         let status = &pod.status;
         let main = status.container_statuses.iter().flatten().find(|status| status.name == names::CONTAINER);
-        let beside = status.container_statuses.iter().flatten();
-        let beside = beside.filter(|status| status.name != names::CONTAINER).cloned();
-        let init = status.init_container_statuses.iter().flatten();
-        let init = init.cloned().map(|status| ContainerStatus { is_init: true, ..status });
-        let stuck = |status: &ContainerStatus| {
-            status.state.waiting.is_some()
-                || status.state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
+        let init = status.init_container_statuses.iter().flatten().map(|one| (one, true));
+        let beside = status.container_statuses.iter().flatten().map(|one| (one, false));
+        let beside = beside.filter(|(one, _)| one.name != names::CONTAINER);
+        let others = init.chain(beside);
+        let is_stuck = |state: &ContainerState| {
+            state.waiting.is_some() || state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
         };
+        let stuck = others.clone().filter(|(one, _)| is_stuck(&one.state));
         let scheduled = status.conditions.iter().flatten().find(|c| c.r#type == "PodScheduled");
         Some(Self {
             name: pod.metadata.name.as_deref()?.into(),
@@ -370,16 +370,10 @@ impl PodView {
                 .cloned()
                 .collect(),
             main: main.map(|status| status.state.clone()),
-            stuck: init.chain(beside).filter(stuck).collect(),
+            stuck: stuck.map(|(one, is_init)| ContainerStatus { is_init, ..one.clone() }).collect(),
             restarts: main.map_or(0, |status| status.restart_count),
             waits_again: main.is_some_and(|status| status.last_state.terminated.is_some()),
-            others: {
-                let init =
-                    status.init_container_statuses.iter().flatten().map(|one| OutputView::new(one, true));
-                let beside = status.container_statuses.iter().flatten();
-                let beside = beside.filter(|status| status.name != names::CONTAINER);
-                init.chain(beside.map(|one| OutputView::new(one, false))).collect()
-            },
+            others: others.map(|(one, is_init)| OutputView::new(one, is_init)).collect(),
         })
     }
 
