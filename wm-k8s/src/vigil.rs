@@ -100,7 +100,7 @@ impl Vigil {
         }
         if let Some((clock, since)) = clocks::running(run, self.opened)
             && let Some(limit) = clock.limit(limits)
-            && !next.is_due(since, limit, now)
+            && !next.is_to_come(since, limit, now)
         {
             let pod = status::latest(&run.pods).filter(|_| clock == Clock::Schedule);
             if let Some(pod) = pod
@@ -136,7 +136,7 @@ impl Vigil {
         let going = run.pods.iter().filter(|pod| pod.deleting && !pod.has_ended());
         for pod in going.filter(|pod| !self.removed.contains(&pod.uid)) {
             if let Some(deadline) = pod.deadline
-                && !next.is_due(deadline, DEAD, now)
+                && !next.is_to_come(deadline, DEAD, now)
             {
                 return Ok(pod.clone());
             }
@@ -184,7 +184,7 @@ impl Vigil {
     ) -> Option<Step> {
         let Some(pod) = status::latest(&run.pods) else {
             let (since, pause) = self.asked_refusals.or(run.job.started.map(|since| (since, NO_POD)))?;
-            if next.is_due(since, pause, now) {
+            if next.is_to_come(since, pause, now) {
                 return None;
             }
             self.asked_refusals = Some((now, (pause * 2).min(NO_POD_MOST)));
@@ -193,7 +193,7 @@ impl Vigil {
         let (Clock::Start, since) = clocks::running(run, None)? else { return None };
         if hindrance.is_some()
             || self.asked.contains(&(pod.uid.clone(), false))
-            || next.is_due(since, SILENT, now)
+            || next.is_to_come(since, SILENT, now)
         {
             return None;
         }
@@ -213,7 +213,7 @@ impl Vigil {
             Outlook::Hopeless => Some(hindrance.finding),
             Outlook::Passing => {
                 let (_, _, since) = self.hindered.as_ref()?;
-                let is_over = !next.is_due(*since, limits.image, now);
+                let is_over = !next.is_to_come(*since, limits.image, now);
                 is_over.then(|| clocks::image_given_up(limits.image, hindrance))
             }
             Outlook::Lasting | Outlook::Held => None,
@@ -234,7 +234,7 @@ impl Vigil {
         }
         let (_, _, since) = self.hindered.as_ref()?;
         let patience = if words.contains(&*run.job.name) { SECRET_PATIENCE } else { PATIENCE };
-        if next.is_due(*since, patience, now) {
+        if next.is_to_come(*since, patience, now) {
             return None;
         }
         self.said = Some(words.clone());
@@ -248,7 +248,7 @@ struct Next(Option<Timestamp>);
 
 impl Next {
     /// Whether that time is still to come; it is remembered then.
-    fn is_due(&mut self, since: Timestamp, limit: Duration, now: Timestamp) -> bool {
+    fn is_to_come(&mut self, since: Timestamp, limit: Duration, now: Timestamp) -> bool {
         let Some(time) = after(since, limit) else { return true };
         if time <= now {
             return false;
