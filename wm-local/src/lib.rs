@@ -67,6 +67,7 @@ mod recorder;
 mod schema;
 mod store;
 mod timestamp;
+mod value;
 
 pub use access::{Grant, Identity, Role, RoleError, Rule};
 pub use clock::Clock;

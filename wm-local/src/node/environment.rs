@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use super::{base64, downward, expansion::expand};
-use crate::store::Kind;
+use crate::{store::Kind, value::list};
 
 /// Why a container can't be created yet; `Display` is the kubelet's message.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -189,10 +189,6 @@ fn is_optional(reference: &Value) -> bool {
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value[field].as_array().into_iter().flatten()
 }
 
 #[cfg(test)]

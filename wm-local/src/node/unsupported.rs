@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::volumes;
-use crate::store::meta;
+use crate::{store::meta, value::list};
 
 /// Why a container can't be run as its spec says, in words.
 pub(crate) fn reason(pod: &Value, container: &Value) -> Option<String> {
@@ -41,10 +41,6 @@ fn breaks_non_root(pod: &Value, container: &Value) -> Option<String> {
             container["name"].as_str().unwrap_or_default(),
         )
     })
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value[field].as_array().into_iter().flatten()
 }
 
 fn is_empty(value: &Value) -> bool {

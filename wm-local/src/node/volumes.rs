@@ -18,7 +18,7 @@ pub(super) use self::{
     mounts::mounts,
 };
 use super::{directories::Directories, environment::Lookup};
-use crate::store::Kind;
+use crate::{store::Kind, value::list};
 
 /// Why a volume can't be set up; `Display` is the kubelet's message.
 #[derive(Debug, thiserror::Error)]
@@ -102,13 +102,8 @@ fn write(file: &File, directory: &Path) -> io::Result<()> {
 }
 
 fn is_mounted(pod: &Value, volume: &str) -> bool {
-    let containers =
-        ["initContainers", "containers"].into_iter().flat_map(|list| list_of(&pod["spec"], list));
-    containers.flat_map(|container| list_of(container, "volumeMounts")).any(|mount| mount["name"] == volume)
-}
-
-fn list_of<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value[field].as_array().into_iter().flatten()
+    let containers = ["initContainers", "containers"].into_iter().flat_map(|field| list(&pod["spec"], field));
+    containers.flat_map(|container| list(container, "volumeMounts")).any(|mount| mount["name"] == volume)
 }
 
 fn name(volume: &Value) -> &str {

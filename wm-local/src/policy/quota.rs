@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
-use super::usage::{self, COMPUTE, Usage, list};
+use super::usage::{self, COMPUTE, Usage};
 use crate::{
     error::{ApiError, details},
     kind::{Key, Kind},
     quantity::Quantity,
     store::{Store, meta},
+    value::list,
 };
 
 /// Refuses a new object that a quota has no room for. Nothing may be created between this and the creation.

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{quota::forbidden, usage::list};
+use super::quota::forbidden;
 use crate::{
     controller::admit_pod,
     error::ApiError,
     kind::Kind,
     quantity::Quantity,
     store::{Store, meta},
+    value::list,
 };
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";

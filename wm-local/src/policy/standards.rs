@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::value::list;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     Privileged,
@@ -281,10 +283,6 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
 
 fn context(container: &Value) -> &Value {
     &container["securityContext"]
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value[field].as_array().into_iter().flatten()
 }
 
 fn name(value: &Value) -> &str {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{kind::Kind, quantity::Quantity, store::Store};
+use crate::{kind::Kind, quantity::Quantity, store::Store, value::list};
 
 /// Quantities by what a quota calls them, such as `requests.cpu` or `count/jobs.batch`.
 pub(super) type Usage = BTreeMap<String, Quantity>;
@@ -85,8 +85,4 @@ pub(super) fn of_container(container: &Value) -> Usage {
         }
     }
     usage
-}
-
-pub(super) fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value[field].as_array().into_iter().flatten()
 }

@@ -4,7 +4,6 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::list_of;
 use crate::{
     node::{
         base64::decode,
@@ -12,6 +11,7 @@ use crate::{
         environment::{ConfigError, Lookup},
     },
     store::Kind,
+    value::list,
 };
 
 const DEFAULT_MODE: u32 = 0o644;
@@ -57,7 +57,7 @@ pub(crate) fn unsupported(volume: &Value) -> Option<String> {
     if !matches!(volume["emptyDir"]["medium"].as_str(), None | Some("" | "Memory")) {
         return Some(format!("it has no emptyDir of medium {}", volume["emptyDir"]["medium"]));
     }
-    let mut projected = list_of(&volume["projected"], "sources").filter_map(Value::as_object);
+    let mut projected = list(&volume["projected"], "sources").filter_map(Value::as_object);
     let foreign =
         projected.find_map(|source| source.keys().find(|one| !KNOWN[1..4].contains(&one.as_str())))?;
     Some(if foreign == "serviceAccountToken" {
@@ -71,7 +71,7 @@ pub(super) fn files(pod: &Value, volume: &Value, lookup: Lookup<'_>) -> Result<V
     if let Some(source) = volume.get("projected") {
         let mode = mode(&source["defaultMode"], DEFAULT_MODE);
         let mut files = Vec::new();
-        for part in list_of(source, "sources") {
+        for part in list(source, "sources") {
             for (field, value) in part.as_object().into_iter().flatten() {
                 files.extend(from_source(pod, field, value, mode, lookup)?);
             }
@@ -94,7 +94,7 @@ fn from_source(
     lookup: Lookup<'_>,
 ) -> Result<Vec<File>, Problem> {
     if field == "downwardAPI" {
-        let items = list_of(source, "items");
+        let items = list(source, "items");
         return items.map(|item| downward_file(pod, item, default_mode)).collect();
     }
     let kind = if field == "secret" { Kind::Secret } else { Kind::ConfigMap };
@@ -112,7 +112,7 @@ fn from_source(
         object["data"][key].as_str().map(|text| text.as_bytes().to_vec()).or_else(|| binary("binaryData"))
     };
     if source["items"].is_array() {
-        let items = list_of(source, "items").map(|item| {
+        let items = list(source, "items").map(|item| {
             let key = item["key"].as_str().unwrap_or_default();
             match value(key) {
                 Some(bytes) => file(&item["path"], bytes, mode(&item["mode"], default_mode)).map(Some),

@@ -7,8 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{list_of, name};
-use crate::node::{directories::Directories, environment::Environment, isolation::Mount};
+use super::name;
+use crate::{
+    node::{directories::Directories, environment::Environment, isolation::Mount},
+    value::list,
+};
 
 /// The mounts of a container. It makes what a `subPath` names, if it is not there. It blocks.
 pub(crate) fn mounts(
@@ -18,10 +21,10 @@ pub(crate) fn mounts(
     environment: &Environment,
 ) -> Result<Vec<Mount>, String> {
     let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-    list_of(container, "volumeMounts")
+    list(container, "volumeMounts")
         .map(|mount| {
             let volume = mount["name"].as_str().unwrap_or_default();
-            let is_writable = list_of(&pod["spec"], "volumes")
+            let is_writable = list(&pod["spec"], "volumes")
                 .find(|one| name(one) == volume)
                 .is_some_and(|one| one["emptyDir"].is_object());
             let directory = directories.volume(uid, volume);
