@@ -142,4 +142,15 @@ mod tests {
             assert_eq!(read(text, chunk).await, expected);
         }
     }
+    #[tokio::test]
+    async fn the_type_counts_wherever_it_stands_and_however_it_is_written() {
+        for text in [
+            r#"{"object":{"a":1},"type":"DELETED"}"#,
+            r#"{"type":"DELET\u0045D","object":{"a":1}}"#,
+            r#"{"type":"DELETED","more":{"type":"ADDED"},"object":{"a":1}}"#,
+            r#"{ "type" : "DELETED", "object":{"a":1}}"#,
+        ] {
+            assert_eq!(read(&format!("{text}\n"), 1000).await, [Event::Removed(json!({"a": 1}))], "{text}");
+        }
+    }
 }
