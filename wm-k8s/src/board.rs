@@ -15,7 +15,7 @@ use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
 
 pub(crate) use self::{
     changes::Changes,
-    run::{Snapshot, cancelled},
+    run::{RunView, Snapshot, cancelled},
 };
 use self::{run::Run, runs::Runs};
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) struct Board {
     deleted: Mutex<VecDeque<String>>,
     synced: watch::Sender<Synced>,
     /// The runs in our care that have changed.
-    stirred: Mutex<BTreeSet<String>>,
+    stirred: Mutex<BTreeSet<Arc<str>>>,
     stirs: Notify,
 }
 
@@ -232,7 +232,7 @@ impl Board {
     }
 
     /// Waits until runs in our care have changed; gives their names.
-    pub(crate) async fn stirred(&self) -> BTreeSet<String> {
+    pub(crate) async fn stirred(&self) -> BTreeSet<Arc<str>> {
         loop {
             let stirs = self.stirs.notified();
             let names =
@@ -246,14 +246,15 @@ impl Board {
 
     fn stir(&self, run: &Run, job: &str) {
         if run.cared_for {
-            self.stirred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(job.to_owned());
+            let name = run.job.as_ref().map_or_else(|| job.into(), |job| Arc::clone(&job.name));
+            self.stirred.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name);
             self.stirs.notify_one();
         }
     }
 
-    /// All that is known of a run that is there.
-    pub(crate) fn snapshot(&self, job: &str) -> Option<Snapshot> {
-        self.lock().get(job)?.snapshot()
+    /// Looks at all that is known of a run that is there; nobody else does meanwhile.
+    pub(crate) fn look<T>(&self, job: &str, look: impl FnOnce(RunView<'_>) -> T) -> Option<T> {
+        self.lock().get(job)?.view().map(look)
     }
 
     /// The Jobs of the runs in our care, by their UIDs.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use wm_core::Reason;
 
 use crate::{
-    board::Snapshot,
+    board::RunView,
     diagnosis::{Finding, Hindrance},
     settings::KubernetesSettings,
     status,
@@ -48,13 +48,13 @@ pub(crate) enum Clock {
 /// Which clock goes for a run, and since when; none while it is suspended, gated, being ended, or has begun.
 ///
 /// A scale-up that is under way begins the first clock anew, once: by the time of the first report of it.
-pub(crate) fn running(run: &Snapshot, opened: Option<Timestamp>) -> Option<(Clock, Timestamp)> {
-    let job = &run.job;
+pub(crate) fn running(run: RunView<'_>, opened: Option<Timestamp>) -> Option<(Clock, Timestamp)> {
+    let job = run.job;
     if job.suspended || job.deleting || job.ended.is_some() || job.is_finished() {
         return None;
     }
     let accepted = job.started?;
-    let Some(pod) = status::latest(&run.pods) else { return Some((Clock::Schedule, accepted)) };
+    let Some(pod) = status::latest(run.pods) else { return Some((Clock::Schedule, accepted)) };
     if pod.phase != PodPhase::Pending || pod.deleting || pod.has_begun() {
         return None;
     }
@@ -87,7 +87,7 @@ impl Clock {
     }
 
     /// Why a run ends whose time is over, with what it waited for.
-    pub(crate) fn expired(self, limit: Duration, run: &Snapshot, hindrance: Option<Hindrance>) -> Finding {
+    pub(crate) fn expired(self, limit: Duration, run: RunView<'_>, hindrance: Option<Hindrance>) -> Finding {
         let limit = limit.as_secs();
         let (lacked, reason, setting) = match self {
             Self::Schedule => {
@@ -97,14 +97,14 @@ impl Clock {
         };
         let longer = format!("let it wait longer ({setting}, now {limit})");
         let Some(hindrance) = hindrance else {
-            let waited = match (self, status::latest(&run.pods)) {
+            let waited = match (self, status::latest(run.pods)) {
                 (Self::Start, _) => "its image to be pulled and its container to be made",
                 (Self::Schedule, None) => "the cluster to make its pod",
                 (Self::Schedule, Some(_)) => "the scheduler to find a node for its pod",
             };
             let what = if run.pods.is_empty() { "job" } else { "pods -l job-name" };
             let separator = if run.pods.is_empty() { ' ' } else { '=' };
-            let job = &run.job;
+            let job = run.job;
             return Finding {
                 reason,
                 words: format!("{lacked} after {limit} seconds: it waited for {waited}"),

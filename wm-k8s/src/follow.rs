@@ -119,7 +119,7 @@ impl Shared {
                     match shared.snapshot_of(&run).await {
                         Ok(Some(now)) => {
                             let status = status(&now.job, &now.pods, &now.events);
-                            while shared.steward.take_step(&mut vigil, &now).await.is_none() {}
+                            shared.steward.look_at(&mut vigil, &now).await;
                             if status != last {
                                 last = status;
                                 break;

@@ -18,7 +18,7 @@ use wm_core::RunId;
 
 use crate::{
     api::Api,
-    board::{Board, Snapshot},
+    board::{Board, RunView, Snapshot},
     clocks::Limits,
     diagnosis::Finding,
     error::CallError,
@@ -66,6 +66,16 @@ impl Clock {
     }
 }
 
+/// What a look at a run comes to.
+enum Look {
+    /// There is something to do about it.
+    Act(Step, Box<JobView>),
+    /// Nothing, until it changes or this time has come.
+    Rest(Option<Timestamp>),
+    /// It needs nobody any more; whatever changes, it is looked at anew.
+    Done,
+}
+
 impl Steward {
     pub(crate) fn new(
         api: &Api,
@@ -87,8 +97,8 @@ impl Steward {
 
     /// Looks after all runs in our care, until it is dropped.
     pub(crate) async fn attend(self) {
-        let mut vigils: HashMap<String, (Vigil, Option<Instant>)> = HashMap::new();
-        let mut timers: BTreeSet<(Instant, String)> = BTreeSet::new();
+        let mut vigils: HashMap<Arc<str>, (Vigil, Option<Instant>)> = HashMap::new();
+        let mut timers: BTreeSet<(Instant, Arc<str>)> = BTreeSet::new();
         loop {
             let first = timers.first().map(|(time, _)| *time);
             let names = tokio::select! {
@@ -96,14 +106,14 @@ impl Steward {
                 () = sleep_until(first) => {
                     let now = Instant::now();
                     let due = timers.iter().take_while(|(time, _)| *time <= now);
-                    due.map(|(_, name)| name.clone()).collect()
+                    due.map(|(_, name)| Arc::clone(name)).collect()
                 }
             };
             let mut taken = Vec::new();
             for name in names {
                 let (vigil, timer) = vigils.remove(&name).unwrap_or_default();
                 if let Some(timer) = timer {
-                    timers.remove(&(timer, name.clone()));
+                    timers.remove(&(timer, Arc::clone(&name)));
                 }
                 taken.push((name, vigil));
             }
@@ -114,43 +124,57 @@ impl Steward {
             for (name, kept) in Box::pin(looked).await {
                 let Some((vigil, next)) = kept else { continue };
                 let timer = next.map(|next| self.clock.instant(next));
-                timers.extend(timer.map(|timer| (timer, name.clone())));
+                timers.extend(timer.map(|timer| (timer, Arc::clone(&name))));
                 vigils.insert(name, (vigil, timer));
             }
         }
     }
 
     /// Does what is to be done about a run now; gives what is remembered of it, if that matters any more.
-    async fn look(&self, name: String, mut vigil: Vigil) -> (String, Option<(Vigil, Option<Timestamp>)>) {
-        while let Some(run) = self.board.snapshot(&name) {
-            if let Some(next) = self.take_step(&mut vigil, &run).await {
-                let is_settled = next.is_none() && run.pods.iter().any(PodView::has_begun);
-                return (name, (!is_settled && !run.job.is_finished()).then_some((vigil, next)));
+    async fn look(&self, name: Arc<str>, mut vigil: Vigil) -> (Arc<str>, Option<(Vigil, Option<Timestamp>)>) {
+        loop {
+            match self.board.look(&name, |run| self.decide(&mut vigil, run)) {
+                Some(Look::Act(step, job)) => self.act(&mut vigil, step, &job).await,
+                Some(Look::Rest(next)) => return (name, Some((vigil, next))),
+                Some(Look::Done) | None => return (name, None),
             }
         }
-        (name, None)
     }
 
-    /// Takes one step for a run; gives when to look again once there is nothing to do.
-    pub(crate) async fn take_step(&self, vigil: &mut Vigil, run: &Snapshot) -> Option<Option<Timestamp>> {
-        let step = vigil.step(run, &self.limits, self.clock.now());
+    /// Does what is to be done about a run that is looked at now and then.
+    pub(crate) async fn look_at(&self, vigil: &mut Vigil, run: &Snapshot) {
+        while let Look::Act(step, job) = self.decide(vigil, run.view()) {
+            self.act(vigil, step, &job).await;
+        }
+    }
+
+    /// Decides in place: nearly every change of a run calls for nothing, and a copy of it would cost more than that.
+    fn decide(&self, vigil: &mut Vigil, run: RunView<'_>) -> Look {
+        match vigil.step(run, &self.limits, self.clock.now()) {
+            Step::Wait(_) if run.job.is_finished() => Look::Done,
+            Step::Wait(None) if run.pods.iter().any(PodView::has_begun) => Look::Done,
+            Step::Wait(next) => Look::Rest(next),
+            step => Look::Act(step, Box::new(run.job.clone())),
+        }
+    }
+
+    async fn act(&self, vigil: &mut Vigil, step: Step, job: &JobView) {
         let done = match &step {
-            Step::Wait(next) => return Some(*next),
+            Step::Wait(_) => Ok(()),
             Step::AskRefusals => self.ask_refusals().await,
-            Step::AskAbout(pod) => self.ask_about(&run.job.name, pod).await,
-            Step::Say(waits, text) => self.say(&run.job, waits, text).await,
-            Step::End(finding) => self.end(&run.job, finding).await,
-            Step::Remove(pod) => self.remove(&run.job, pod).await,
+            Step::AskAbout(pod) => self.ask_about(&job.name, pod).await,
+            Step::Say(waits, text) => self.say(job, waits, text).await,
+            Step::End(finding) => self.end(job, finding).await,
+            Step::Remove(pod) => self.remove(job, pod).await,
         };
         if let Err(error) = done {
             tracing::warn!(
                 ?error,
-                job = &*run.job.name,
+                job = &*job.name,
                 "A run that waits could not be looked after, trying again"
             );
             vigil.failed(&step, self.clock.now());
         }
-        None
     }
 
     async fn ask_refusals(&self) -> Result<(), CallError> {

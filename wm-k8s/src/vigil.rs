@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    board::Snapshot,
+    board::RunView,
     clocks::{self, Clock, Limits},
     diagnosis::{self, Finding, Hindrance, Outlook},
     record::Waits,
@@ -66,7 +66,7 @@ pub(crate) struct Vigil {
 
 impl Vigil {
     /// Tells what to do next, and takes it as done.
-    pub(crate) fn step(&mut self, run: &Snapshot, limits: &Limits, now: Timestamp) -> Step {
+    pub(crate) fn step(&mut self, run: RunView<'_>, limits: &Limits, now: Timestamp) -> Step {
         if run.job.is_finished() {
             return Step::Wait(None);
         }
@@ -80,13 +80,13 @@ impl Vigil {
             }
             Err(next) => next,
         };
-        let job = &run.job;
+        let job = run.job;
         self.has_ended &= !job.suspended;
         if job.deleting || job.suspended || job.ended.is_some() || self.has_ended {
             self.hindered = None;
             return Step::Wait(removal);
         }
-        let hindrance = diagnosis::hindrance(job, status::latest(&run.pods), &run.events);
+        let hindrance = diagnosis::hindrance(job, status::latest(run.pods), run.events);
         self.see(run, hindrance.as_ref(), now);
         let mut next = Next(removal);
         if let Some(step) = self.ask(run, hindrance.as_ref(), now, &mut next) {
@@ -102,7 +102,7 @@ impl Vigil {
             && let Some(limit) = clock.limit(limits)
             && !next.is_to_come(since, limit, now)
         {
-            let pod = status::latest(&run.pods).filter(|_| clock == Clock::Schedule);
+            let pod = status::latest(run.pods).filter(|_| clock == Clock::Schedule);
             if let Some(pod) = pod
                 && self.asked.insert((pod.uid.clone(), true))
             {
@@ -131,7 +131,7 @@ impl Vigil {
     }
 
     /// The pod that is long past its grace and still there; else when that may be.
-    fn dead(&self, run: &Snapshot, now: Timestamp) -> Result<PodView, Option<Timestamp>> {
+    fn dead(&self, run: RunView<'_>, now: Timestamp) -> Result<PodView, Option<Timestamp>> {
         let mut next = Next(None);
         let going = run.pods.iter().filter(|pod| pod.deleting && !pod.has_ended());
         for pod in going.filter(|pod| !self.removed.contains(&pod.uid)) {
@@ -144,7 +144,7 @@ impl Vigil {
         Err(next.0)
     }
 
-    fn see(&mut self, run: &Snapshot, hindrance: Option<&Hindrance>, now: Timestamp) {
+    fn see(&mut self, run: RunView<'_>, hindrance: Option<&Hindrance>, now: Timestamp) {
         let told = run.job.waits.as_deref();
         if self.said.is_none() {
             self.said = told.map(|told| told.words.clone());
@@ -177,12 +177,12 @@ impl Vigil {
 
     fn ask(
         &mut self,
-        run: &Snapshot,
+        run: RunView<'_>,
         hindrance: Option<&Hindrance>,
         now: Timestamp,
         next: &mut Next,
     ) -> Option<Step> {
-        let Some(pod) = status::latest(&run.pods) else {
+        let Some(pod) = status::latest(run.pods) else {
             let (since, pause) = self.asked_refusals.or(run.job.started.map(|since| (since, NO_POD)))?;
             if next.is_to_come(since, pause, now) {
                 return None;
@@ -222,7 +222,7 @@ impl Vigil {
 
     fn say(
         &mut self,
-        run: &Snapshot,
+        run: RunView<'_>,
         hindrance: &Hindrance,
         now: Timestamp,
         next: &mut Next,

@@ -33,7 +33,15 @@ pub(super) struct Run {
     pub(super) changed: Option<Arc<Changed>>,
 }
 
-/// All that is known of a run.
+/// All that is known of a run that is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunView<'a> {
+    pub(crate) job: &'a JobView,
+    pub(crate) pods: &'a [PodView],
+    pub(crate) events: &'a [EventView],
+}
+
+/// The same, as somebody keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) job: JobView,
@@ -41,10 +49,16 @@ pub(crate) struct Snapshot {
     pub(crate) events: Vec<EventView>,
 }
 
+impl Snapshot {
+    pub(crate) fn view(&self) -> RunView<'_> {
+        RunView { job: &self.job, pods: &self.pods, events: &self.events }
+    }
+}
+
 impl Run {
-    pub(super) fn snapshot(&self) -> Option<Snapshot> {
-        let job = self.job.clone().filter(|_| !self.gone)?;
-        Some(Snapshot { job, pods: self.pods.clone(), events: self.events().to_vec() })
+    pub(super) fn view(&self) -> Option<RunView<'_>> {
+        let job = self.job.as_ref().filter(|_| !self.gone)?;
+        Some(RunView { job, pods: &self.pods, events: self.events() })
     }
 
     fn events(&self) -> &[EventView] {

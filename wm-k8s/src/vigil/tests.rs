@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use wm_core::Reason;
 
 use super::*;
-use crate::fixture;
+use crate::{board::Snapshot, fixture};
 
 const LIMITS: Limits = Limits {
     schedule: Some(Duration::from_mins(15)),
@@ -50,7 +50,7 @@ fn steps(vigil: &mut Vigil, run: &Snapshot, from: i64, to: i64) -> Vec<(i64, Ste
     let mut taken = Vec::new();
     let mut now = from;
     while now <= to {
-        match vigil.step(run, &LIMITS, at(now)) {
+        match vigil.step(run.view(), &LIMITS, at(now)) {
             Step::Wait(None) => break,
             Step::Wait(Some(next)) => {
                 assert!(next > at(now), "a time that has come is no reason to wait");
@@ -143,10 +143,12 @@ fn a_limit_of_nothing_is_no_limit() {
         let said = Some("no node takes the pod: not enough free cpu".to_owned());
         let mut vigil = Vigil { said, ..Vigil::default() };
         let run = with(&pod);
-        while let step @ (Step::AskAbout(_) | Step::AskRefusals) = vigil.step(&run, &limits, at(1_000_000)) {
+        while let step @ (Step::AskAbout(_) | Step::AskRefusals) =
+            vigil.step(run.view(), &limits, at(1_000_000))
+        {
             assert_ne!(step, Step::Wait(None));
         }
-        assert_eq!(vigil.step(&run, &limits, at(2_000_000)), Step::Wait(None));
+        assert_eq!(vigil.step(run.view(), &limits, at(2_000_000)), Step::Wait(None));
     }
 }
 
@@ -197,7 +199,7 @@ fn a_scale_up_that_is_under_way_extends_the_first_clock_once() {
     let known = run(Vec::new());
     let found = run(vec![scale_up(40), scale_up(700)]);
     let ended = loop {
-        match vigil.step(if asked == 0 { &known } else { &found }, &LIMITS, at(now)) {
+        match vigil.step(if asked == 0 { known.view() } else { found.view() }, &LIMITS, at(now)) {
             Step::Wait(Some(next)) => now = next.duration_since(at(0)).as_secs(),
             Step::AskAbout(pod) => {
                 assert_eq!((&*pod, now), ("w-0", 900));
@@ -265,7 +267,7 @@ fn why_there_is_no_pod_is_asked_less_and_less_often() {
     let mut asked = Vec::new();
     let mut now = 0;
     while now < 200 {
-        match vigil.step(&run, &LIMITS, at(now)) {
+        match vigil.step(run.view(), &LIMITS, at(now)) {
             Step::Wait(Some(next)) => now = next.duration_since(at(0)).as_secs(),
             step => {
                 assert_eq!(step, Step::AskRefusals);
@@ -287,10 +289,10 @@ fn a_pod_far_beyond_its_grace_is_removed_once() {
         let [(90, Step::Remove(removed))] = &taken[..] else { panic!("{taken:?}") };
         assert_eq!(removed.uid, "pod-0");
         let mut vigil = Vigil::default();
-        let step = vigil.step(&run, &LIMITS, at(90));
+        let step = vigil.step(run.view(), &LIMITS, at(90));
         vigil.failed(&step, at(90));
-        assert_eq!(vigil.step(&run, &LIMITS, at(91)), Step::Wait(Some(at(100))));
-        assert_eq!(vigil.step(&run, &LIMITS, at(100)), step, "what failed is tried again");
+        assert_eq!(vigil.step(run.view(), &LIMITS, at(91)), Step::Wait(Some(at(100))));
+        assert_eq!(vigil.step(run.view(), &LIMITS, at(100)), step, "what failed is tried again");
     }
     pod["status"] = json!({ "phase": "Failed" });
     assert_eq!(steps(&mut Vigil::default(), &with(&pod), 1, 5000), [], "its node has told its end");
