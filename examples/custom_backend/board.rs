@@ -45,7 +45,9 @@ impl Board {
             }
         };
         let id = RunId { workload: workload.id().clone(), kind: workload.kind(), attempt };
-        let run = Arc::new(Run::new(id.clone(), fingerprint, request, self.log_of(workload)));
+        let log = self.log_of(workload);
+        request.messages.iter().for_each(|message| log.say(message));
+        let run = Arc::new(Run::new(id.clone(), fingerprint, request, log));
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(process::live(Arc::clone(&run), Launch::new(workload, options)));
         self.runs.push(run);

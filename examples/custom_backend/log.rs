@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use wm_core::{Attempt, Cursor, Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result};
 
@@ -34,6 +35,13 @@ impl Log {
 
     pub(super) fn push(&self, record: LogRecord) {
         self.0.send_modify(|lines| lines.put(record));
+    }
+
+    /// Adds a message of the server's, each of its lines as a record.
+    pub(super) fn say(&self, message: &str) {
+        for line in message.strip_suffix('\n').unwrap_or(message).split('\n') {
+            self.push(LogRecord::new(Some(Timestamp::now()), LogSource::Manager, line));
+        }
     }
 
     /// Moves another log's lines to where they belong by their time.

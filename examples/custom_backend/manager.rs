@@ -7,11 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use jiff::Timestamp;
 use wm_core::{
-    Capabilities, Error, ErrorKind, Finding, ImageRequest, LogQuery, LogRecord, LogSource, LogStream, Mend,
-    Report, ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission,
-    WorkloadId, WorkloadManager,
+    Capabilities, Error, ErrorKind, Finding, ImageRequest, LogQuery, LogStream, Mend, Report, ResolvedImage,
+    Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission, WorkloadId, WorkloadManager,
 };
 
 use super::{board::Board, factory::Options, run::Stop};
@@ -112,10 +110,7 @@ impl WorkloadManager for SubprocessWorkloadManager {
     }
 
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
-        let log = self.board().log_to_write(workload);
-        for line in message.strip_suffix('\n').unwrap_or(message).split('\n') {
-            log.push(LogRecord::new(Some(Timestamp::now()), LogSource::Manager, line));
-        }
+        self.board().log_to_write(workload).say(message);
         Ok(())
     }
 

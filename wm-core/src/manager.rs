@@ -65,7 +65,8 @@ pub trait WorkloadManager: fmt::Debug + Send + Sync + 'static {
     /// For an exact attempt: the same attempt with the same [fingerprint](crate::Workload::fingerprint) is adopted,
     /// whatever its phase. For the next: an unfinished attempt with the same fingerprint is adopted; after finished
     /// ones the attempt behind the last is created. A held run stays held when it is adopted by a request that is
-    /// held too, and is left as it is otherwise: [`release`](Self::release) starts it.
+    /// held too, and is left as it is otherwise: [`release`](Self::release) starts it. The request's messages become
+    /// part of the log with the run that they come with; an adopted one has had its own.
     ///
     /// Cancel safety: dropped at any point, the run is either there or not; submitting again tells.
     ///

@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{ImageReference, Place, RunId, Verdict, Workload, WorkloadId, WorkloadKind};
+use crate::{Attempt, ImageReference, Place, RunId, Verdict, Workload, WorkloadId, WorkloadKind};
 
 /// Asks a backend to run a workload.
 #[derive(Clone, Debug)]
@@ -15,12 +15,29 @@ pub struct RunRequest {
     pub image: ImageReference,
     /// Whether the run is only put on record, to be started by [`release`](crate::WorkloadManager::release).
     pub held: bool,
+    /// What to add to the workload's log with the run, as [`log`](crate::WorkloadManager::log) would: nothing when the
+    /// run is there already.
+    pub messages: Vec<String>,
 }
 
 impl RunRequest {
     /// Asks to start a workload from an image at once.
     pub fn new(workload: Workload, image: ImageReference) -> Self {
-        Self { workload, image, held: false }
+        Self { workload, image, held: false, messages: Vec::new() }
+    }
+
+    /// Asks for another attempt of the same workload, with other messages.
+    #[must_use]
+    pub fn for_attempt(&self, attempt: Attempt) -> Self {
+        let Self { workload, image, .. } = self;
+        Self::new(workload.clone().at_attempt(attempt), image.clone())
+    }
+
+    /// Adds a message to the workload's log if that makes the run.
+    #[must_use]
+    pub fn message(mut self, text: impl Into<String>) -> Self {
+        self.messages.push(text.into());
+        self
     }
 
     /// Asks to put the run on record without starting it.

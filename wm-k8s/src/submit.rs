@@ -13,6 +13,7 @@ use crate::{
     error::{CallError, Refusal},
     lost,
     manifest::{self, SecretMode},
+    messages::Message,
     metrics, names,
     settings::PlainSecrets,
     shared::Shared,
@@ -128,6 +129,7 @@ impl Shared {
     ) -> Result<Created> {
         let unplaced = self.unplaced_of(&request.workload);
         let mut messages: Vec<_> = unplaced.iter().flat_map(|(_, messages)| messages).cloned().collect();
+        messages.extend(request.messages.iter().flat_map(|text| Message::lines(text)));
         messages.sort_by_key(|message| message.time);
         let restriction = self.restriction().await;
         let submitted = Timestamp::now();

@@ -80,7 +80,7 @@ async fn each_change_of_a_phase_is_one_event_though_the_stream_breaks() {
     // While there is one alone, a test on another thread can turn a line off for this one.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     // The last of the calls for a launch is the one that follows it.
-    let orders = vec![Act::Succeed, Act::Succeed, Act::Succeed, Act::EndEarly];
+    let orders = vec![Act::Succeed, Act::Succeed, Act::EndEarly];
     let backend = Scripted::new(true, false, orders);
     let launcher = launcher(&backend, 1, 9);
     let first = launcher.launch(workload("a")).await.unwrap();

@@ -125,6 +125,7 @@ macro_rules! __manager_checks {
             an_unknown_log_is_not_found
 
             messages_are_lines_of_the_log
+            a_run_brings_its_messages_once
             a_message_of_several_lines_is_several_records
             an_early_message_under_an_alias_is_kept
             concurrent_messages_are_all_kept

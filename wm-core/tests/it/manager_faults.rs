@@ -64,6 +64,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("readers_do_not_disturb_each_other", Fault::ReadersCutEachOther),
     ("an_unknown_log_is_not_found", Fault::UnknownLogIsEmpty),
     ("messages_are_lines_of_the_log", Fault::MessagesComeFirst),
+    ("a_run_brings_its_messages_once", Fault::AdoptionRepeatsMessages),
     ("a_message_of_several_lines_is_several_records", Fault::MessageIsOneLine),
     ("an_early_message_under_an_alias_is_kept", Fault::EarlyMessagesAreForgotten),
     ("concurrent_messages_are_all_kept", Fault::MessagesRace),

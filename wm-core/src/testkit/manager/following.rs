@@ -85,6 +85,7 @@ pub async fn the_exit_code_is_the_verdict(harness: &dyn ManagerHarness) {
         (Phase::Failed, Outcome::Failed, Reason::ExitCode)
     );
     assert_eq!(verdict.evidence.exit_code, Some(42));
+    assert!(!verdict.may_retry, "its program began");
     assert!(verdict.message.contains("42"), "its sentence names the code: {verdict}");
     assert!(!verdict.advice.is_empty(), "a failure has advice");
     assert_eq!(verdict.evidence.log_tail, super::numbered(3), "the last lines are evidence");

@@ -32,6 +32,22 @@ pub async fn messages_are_lines_of_the_log(harness: &dyn ManagerHarness) {
     }
 }
 
+/// What comes with a request is in the log once, before what the program writes, however often it is submitted.
+pub async fn a_run_brings_its_messages_once(harness: &dyn ManagerHarness) {
+    let stage = Stage::new(harness).await;
+    let asked = || request(stage.workload("brings", &patient())).message("image\nchosen").message("go");
+    let run = stage.submit(&asked()).await.run;
+    stage.until("brings", "begun").await;
+    for server in stage.another().await.iter().chain([&stage]) {
+        assert!(server.submit(&asked()).await.adopted, "it is there already");
+    }
+    stage.open().await;
+    stage.end(&run).await;
+    for server in stage.servers().await {
+        assert_eq!(server.lines("brings").await, ["image", "chosen", "go", "begun", "done"]);
+    }
+}
+
 /// Each line of a message is a record; a line break at its end begins none.
 pub async fn a_message_of_several_lines_is_several_records(harness: &dyn ManagerHarness) {
     let stage = Stage::new(harness).await;

@@ -60,6 +60,7 @@ pub(crate) enum Fault {
     UnknownLogIsEmpty,
 
     MessagesComeFirst,
+    AdoptionRepeatsMessages,
     MessageIsOneLine,
     EarlyMessagesAreForgotten,
     MessagesRace,

@@ -233,6 +233,11 @@ impl WorkloadManager for MemoryManager {
                 }
             })
         })?;
+        if !adopted || self.has(Fault::AdoptionRepeatsMessages) {
+            for message in &request.messages {
+                self.log(request.workload.id(), message).await?;
+            }
+        }
         if !adopted && !request.held {
             self.launch(index);
         }
