@@ -53,16 +53,26 @@ async fn phases(handle: &RunHandle, progress: &Progress) -> Result<Verdict, Fail
     Ok(handle.wait().await?)
 }
 
-/// Writes the log of this attempt as it comes. What can't be read is told, but the run is followed all the same.
+/// Writes the log of this attempt as it comes, and of those that are made because it never began. What can't be read is
+/// told, but the run is followed all the same.
 async fn log(handle: &RunHandle, progress: &Progress) -> Result<bool, Failure> {
-    let attempt = handle.run().map(|run| run.attempt);
-    let query = LogQuery { attempt, follow: true, ..LogQuery::default() };
-    let end = match handle.logs(&query).await {
-        Ok(lines) => lines::write(lines, |records| progress.records(records)).await?,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = &end {
-        progress.note(&format!("the log can't be read: {error}"))?;
+    let mut run = handle.run();
+    let mut is_whole = true;
+    loop {
+        let attempt = run.as_ref().map(|run| run.attempt);
+        let query = LogQuery { attempt, follow: true, ..LogQuery::default() };
+        let end = match handle.logs(&query).await {
+            Ok(lines) => lines::write(lines, |records| progress.records(records)).await?,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &end {
+            progress.note(&format!("the log can't be read: {error}"))?;
+        }
+        is_whole &= end.is_ok();
+        let Some(last) = &run else { return Ok(is_whole) };
+        run = handle.retry_of(last).await;
+        if run.is_none() {
+            return Ok(is_whole);
+        }
     }
-    Ok(end.is_ok())
 }

@@ -8,7 +8,7 @@ use std::{
 use futures::StreamExt as _;
 use tokio::time::Instant;
 use wm_core::{
-    Error, ErrorKind, ImageReference, ImageRequest, Outcome, Phase, Reason, Result, RunId, RunRequest,
+    Error, ErrorKind, ImageRequest, Outcome, Phase, Reason, ResolvedImage, Result, RunId, RunRequest,
     RunStatus, Verdict, Workload,
 };
 
@@ -18,6 +18,7 @@ use super::{
     handle::{Cancel, Run},
     pauses::Pauses,
     registry::Flight,
+    retry,
     slot::{Place, Slot},
 };
 use crate::metrics::{self, Phases};
@@ -77,20 +78,26 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
     let Some(submitted) = Box::pin(submitted(core, flight, admitted)).await? else {
         return Ok(End::Withdrawn(None));
     };
-    let Submitted { id, place, release } = submitted;
-    let driven = Driven::new(core, id);
-    let id = &driven.run;
-    let mut phases = if driven.is_second { Phases::of_another() } else { Phases::default() };
-    if let Some(status) = &run.progress.borrow().status {
-        phases.enter(status);
-    }
+    let Submitted { request, id, place, mut release } = submitted;
+    let mut driven = Driven::new(core, id);
     // Where another task has a slot for the same run, this one needs none.
-    let place = (!driven.is_second).then_some(place);
+    let mut place = (!driven.is_second).then_some(place);
     let mut slot = None;
-    let end = tokio::select! {
-        end = follow(core, run, id, &mut phases) => End::Told(end?),
-        error = not_begun(begin(core, run, id, place, release, &mut slot)) => return Err(error),
-        () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
+    let end = loop {
+        let id = &driven.run;
+        let mut phases = if driven.is_second { Phases::of_another() } else { Phases::default() };
+        if let Some(status) = &run.progress.borrow().status {
+            phases.enter(status);
+        }
+        let end = tokio::select! {
+            end = follow(core, run, id, &mut phases) => End::Told(end?),
+            error = not_begun(begin(core, run, id, place.take(), release, &mut slot)) => return Err(error),
+            () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
+        };
+        let End::Told(told) = &end else { break end };
+        let Some(next) = Box::pin(retry::next(core, run, &request, told)).await else { break end };
+        driven = Driven::new(core, next);
+        release = false;
     };
     if let Some(slot) = slot {
         slot.complete();
@@ -100,6 +107,7 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
 
 /// A run that the backend has on record.
 struct Submitted {
+    request: Box<RunRequest>,
     id: RunId,
     place: Place,
     /// Whether it may have to be released when its turn has come.
@@ -131,18 +139,18 @@ async fn submitted(
     }
     // Somebody who waits for the launch is told of trouble at once; later there is nobody to tell.
     let waits = !run.progress.borrow().accepted;
-    let image = {
+    let resolved = {
         let (workload, place) = &*admitted;
         tokio::select! {
             biased;
             () = asked_to_stop(run) => return Ok(None),
-            image = resolved(core, flight, workload, place, waits) => image?,
+            resolved = resolved(core, flight, workload, place, waits) => resolved?,
         }
     };
     let (workload, place) = *admitted;
     // Its turn may have come meanwhile.
     let held = matches!(&place, Place::Line(waiting) if core.slots.position(waiting.ticket()).is_some());
-    let request = RunRequest::new(workload, image);
+    let request = RunRequest::new(workload, resolved.image).message(resolved.explanation);
     let request = Box::new(if held { request.held() } else { request });
     let submit = || core.manager.submit(&request);
     let began = Instant::now();
@@ -157,7 +165,7 @@ async fn submitted(
             (held && !submission.adopted).then(|| Arc::new(RunStatus::new(id.clone(), Phase::Held)));
         progress.accepted = true;
     });
-    Ok(Some(Submitted { id, place, release: held || (holds && submission.adopted) }))
+    Ok(Some(Submitted { request, id, place, release: held || (holds && submission.adopted) }))
 }
 
 /// Finds the image, once nothing is in the way.
@@ -167,7 +175,7 @@ async fn resolved(
     workload: &Workload,
     place: &Place,
     waits: bool,
-) -> Result<ImageReference> {
+) -> Result<ResolvedImage> {
     flight.predecessor_gone().await;
     if matches!(place, Place::Line(_)) {
         queued(core, flight.run()).await;
@@ -178,9 +186,7 @@ async fn resolved(
     let began = Instant::now();
     let resolved =
         if waits { guarded(async { resolve().await }).await } else { insist("resolve image", resolve).await };
-    let resolved = metrics::resolved(began, resolved)?;
-    log(&*core.manager, workload.id(), &resolved.explanation).await;
-    Ok(resolved.image)
+    metrics::resolved(began, resolved)
 }
 
 async fn queued(core: &Core, run: &Run) {
@@ -239,7 +245,7 @@ fn runs_already(run: &Run) -> impl Future<Output = ()> {
     run.until(|progress| progress.status.as_ref().is_some_and(|status| status.phase > Phase::Held))
 }
 
-fn asked_to_stop(run: &Run) -> impl Future<Output = ()> {
+pub(super) fn asked_to_stop(run: &Run) -> impl Future<Output = ()> {
     run.until(|progress| matches!(progress.cancel, Cancel::Asked))
 }
 

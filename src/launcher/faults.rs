@@ -165,8 +165,11 @@ impl WorkloadManager for Backend {
 }
 
 fn launcher(backend: &Arc<Backend>, slots: usize, room: usize) -> Launcher {
-    let settings =
-        LauncherSettings { max_concurrent_runs: NonZeroUsize::new(slots).unwrap(), max_queued_runs: room };
+    let settings = LauncherSettings {
+        max_concurrent_runs: NonZeroUsize::new(slots).unwrap(),
+        max_queued_runs: room,
+        ..LauncherSettings::default()
+    };
     Launcher::new(Arc::clone(backend) as Arc<dyn WorkloadManager>, settings)
 }
 fn workload(name: &str) -> Workload {

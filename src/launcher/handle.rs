@@ -205,6 +205,16 @@ impl RunHandle {
         self.core.manager.logs(&self.run.workload, query).await
     }
 
+    /// Waits for the attempt that comes after this one because its program never began; `None` when the run has ended
+    /// without another.
+    ///
+    /// Cancel safety: dropping the future stops the waiting, nothing else.
+    pub async fn retry_of(&self, run: &RunId) -> Option<RunId> {
+        let is_another = |progress: &Progress| progress.run.as_ref().is_some_and(|now| now != run);
+        self.run.until(|progress| progress.has_ended() || is_another(progress)).await;
+        self.run().filter(|now| now != run)
+    }
+
     /// Waits for the end of the run.
     ///
     /// Cancel safety: dropping the future stops the waiting, nothing else.

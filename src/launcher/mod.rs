@@ -8,6 +8,7 @@ mod handle;
 mod pauses;
 mod queue;
 mod registry;
+mod retry;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -40,12 +41,18 @@ pub struct LauncherSettings {
     pub max_concurrent_runs: NonZeroUsize,
     /// How many may wait for their turn.
     pub max_queued_runs: usize,
+    /// How often in a row a run is tried again whose verdict [may be retried](wm_core::Verdict::may_retry).
+    pub start_retries: u32,
 }
 
 impl Default for LauncherSettings {
-    /// Two at once, a hundred in line.
+    /// Two at once, a hundred in line, two more tries of what did not begin.
     fn default() -> Self {
-        Self { max_concurrent_runs: NonZeroUsize::MIN.saturating_add(1), max_queued_runs: 100 }
+        Self {
+            max_concurrent_runs: NonZeroUsize::MIN.saturating_add(1),
+            max_queued_runs: 100,
+            start_retries: 2,
+        }
     }
 }
 
@@ -56,6 +63,7 @@ impl From<&LauncherSection> for LauncherSettings {
             max_concurrent_runs: NonZeroUsize::new(size(section.max_concurrent_runs))
                 .unwrap_or(NonZeroUsize::MIN),
             max_queued_runs: size(section.max_queued_runs),
+            start_retries: section.start_retries,
         }
     }
 }
@@ -90,13 +98,20 @@ struct Core {
     registry: Arc<Registry>,
     /// The runs that a task sees to their end.
     driven: Mutex<HashSet<RunId>>,
+    start_retries: u32,
 }
 
 impl Launcher {
     /// Makes a launcher for a backend.
     pub fn new(manager: Arc<dyn WorkloadManager>, settings: LauncherSettings) -> Self {
         let slots = Slots::new(settings.max_concurrent_runs, settings.max_queued_runs);
-        let core = Arc::new(Core { manager, slots, registry: Arc::default(), driven: Mutex::default() });
+        let core = Arc::new(Core {
+            manager,
+            slots,
+            registry: Arc::default(),
+            driven: Mutex::default(),
+            start_retries: settings.start_retries,
+        });
         Self { core, tasks: Arc::default(), settings }
     }
 

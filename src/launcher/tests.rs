@@ -1,4 +1,5 @@
 mod metrics;
+mod retries;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -219,8 +220,11 @@ impl WorkloadManager for Scripted {
 }
 
 fn launcher(backend: &Arc<Scripted>, slots: usize, room: usize) -> Launcher {
-    let settings =
-        LauncherSettings { max_concurrent_runs: NonZeroUsize::new(slots).unwrap(), max_queued_runs: room };
+    let settings = LauncherSettings {
+        max_concurrent_runs: NonZeroUsize::new(slots).unwrap(),
+        max_queued_runs: room,
+        ..LauncherSettings::default()
+    };
     Launcher::new(Arc::clone(backend) as Arc<dyn WorkloadManager>, settings)
 }
 

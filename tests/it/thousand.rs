@@ -15,8 +15,11 @@ async fn a_thousand_runs_are_a_thousand_jobs_none_twice_none_lost() {
         ("ZENML_KUBERNETES_WORKLOAD_MANAGER_RUNNER_IMAGE", "registry.example.com/runner:1"),
     ];
     let manager = Setup::new().environment(variables).load().unwrap().manager().await.unwrap();
-    let settings =
-        LauncherSettings { max_concurrent_runs: NonZeroUsize::new(AT_ONCE).unwrap(), max_queued_runs: RUNS };
+    let settings = LauncherSettings {
+        max_concurrent_runs: NonZeroUsize::new(AT_ONCE).unwrap(),
+        max_queued_runs: RUNS,
+        ..LauncherSettings::default()
+    };
     let launcher = Launcher::new(manager, settings);
 
     let runs: Vec<_> = stream::iter(0..RUNS)

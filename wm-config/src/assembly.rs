@@ -52,6 +52,7 @@ fn launcher_section(reader: &mut Reader<'_>) -> LauncherSection {
     LauncherSection {
         max_concurrent_runs: if is_newer_set { newer } else { older }.unwrap_or_default(),
         max_queued_runs: reader.read(&table::MAX_QUEUED_SNAPSHOT_RUNS).unwrap_or_default(),
+        start_retries: reader.read(&table::START_RETRIES).unwrap_or_default(),
     }
 }
 

@@ -112,6 +112,8 @@ pub struct LauncherSection {
     pub max_concurrent_runs: u32,
     /// How many runs may wait for their turn.
     pub max_queued_runs: u32,
+    /// How often in a row a run is tried again whose program never began.
+    pub start_retries: u32,
 }
 
 /// When the kubelet pulls an image.

@@ -24,7 +24,7 @@ pub(crate) use crate::table::{
         IMPLEMENTATION_SOURCE, MAX_CONCURRENT_SNAPSHOT_RUNS, MAX_CONCURRENT_TEMPLATE_RUNS,
         MAX_QUEUED_SNAPSHOT_RUNS,
     },
-    waiting::{IMAGE_PULL_GRACE_SECONDS, SCHEDULE_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS},
+    waiting::{IMAGE_PULL_GRACE_SECONDS, SCHEDULE_TIMEOUT_SECONDS, START_RETRIES, START_TIMEOUT_SECONDS},
 };
 use crate::{family::Family, grammar::Parsed, variable};
 
@@ -178,7 +178,7 @@ const COMMON: Variable = Variable {
 };
 
 /// In the order of the reference page.
-static TABLE: [&Variable; 28] = [
+static TABLE: [&Variable; 29] = [
     &IMPLEMENTATION_SOURCE.variable,
     &MAX_CONCURRENT_SNAPSHOT_RUNS.variable,
     &MAX_CONCURRENT_TEMPLATE_RUNS.variable,
@@ -202,6 +202,7 @@ static TABLE: [&Variable; 28] = [
     &TERMINATION_GRACE_PERIOD_SECONDS.variable,
     &SCHEDULE_TIMEOUT_SECONDS.variable,
     &START_TIMEOUT_SECONDS.variable,
+    &START_RETRIES.variable,
     &IMAGE_PULL_GRACE_SECONDS.variable,
     &PLAIN_SECRETS.variable,
     &KUBECONFIG_CONTEXT.variable,

@@ -47,6 +47,8 @@ pub const TERMINATION_GRACE_PERIOD_SECONDS: &str =
     "ZENML_KUBERNETES_WORKLOAD_MANAGER_TERMINATION_GRACE_PERIOD_SECONDS";
 /// How long a run may wait for a node.
 pub const SCHEDULE_TIMEOUT_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_SCHEDULE_TIMEOUT_SECONDS";
+/// How often in a row a run is tried again whose program never began.
+pub const START_RETRIES: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_START_RETRIES";
 /// How long the program of a run may take to begin.
 pub const START_TIMEOUT_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_START_TIMEOUT_SECONDS";
 /// How long the pull of an image may fail.

@@ -14,6 +14,10 @@ pub struct Verdict {
     pub message: String,
     /// What to do about it, with the command to run; empty after a success.
     pub advice: String,
+    /// Whether another attempt may well succeed, and can't do anything twice: the program certainly never began, and what
+    /// kept it from that tends to pass. False when any of it is in doubt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_retry: bool,
     /// What it is concluded from.
     pub evidence: Evidence,
 }
@@ -31,8 +35,16 @@ impl Verdict {
             reason,
             message: message.into(),
             advice: advice.into(),
+            may_retry: false,
             evidence: Evidence::default(),
         }
+    }
+
+    /// Sets whether another attempt may well succeed and can't do anything twice.
+    #[must_use]
+    pub fn with_retry(mut self, may_retry: bool) -> Self {
+        self.may_retry = may_retry;
+        self
     }
 
     /// Sets what it is concluded from.

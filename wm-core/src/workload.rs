@@ -107,6 +107,11 @@ impl Workload {
         self.aliases.iter()
     }
 
+    /// The same, asking for this attempt.
+    pub(crate) fn at_attempt(self, attempt: Attempt) -> Self {
+        Self { attempt: AttemptRequest::Exactly(attempt), ..self }
+    }
+
     /// Which attempt it asks for.
     pub fn attempt(&self) -> AttemptRequest {
         self.attempt

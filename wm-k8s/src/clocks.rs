@@ -112,24 +112,27 @@ impl Clock {
                     "see what the cluster says: kubectl -n {} describe {what}{separator}{}; or {longer}",
                     job.namespace, job.name
                 ),
+                passing: false,
             };
         };
-        let Finding { reason, words, advice } = hindrance.finding;
+        let Finding { reason, words, advice, .. } = hindrance.finding;
         Finding {
             reason,
             words: format!("{lacked} after {limit} seconds: {words}"),
             advice: format!("{advice}; or {longer}"),
+            passing: false,
         }
     }
 }
 
 /// Why a run ends whose image could not be pulled in the time that passing trouble is given.
 pub(crate) fn image_given_up(limit: Duration, hindrance: Hindrance) -> Finding {
-    let Finding { reason, words, advice } = hindrance.finding;
+    let Finding { reason, words, advice, .. } = hindrance.finding;
     let limit = limit.as_secs();
     Finding {
         reason,
         words: format!("the pull of the image failed for {limit} seconds: {words}"),
         advice: format!("{advice}; or let it try longer (…_IMAGE_PULL_GRACE_SECONDS, now {limit})"),
+        passing: true,
     }
 }

@@ -24,15 +24,23 @@ pub(crate) struct Finding {
     /// One sentence, which stays the same while its cause does.
     pub(crate) words: String,
     pub(crate) advice: String,
+    /// Whether its cause tends to pass, so that another pod may well start.
+    pub(crate) passing: bool,
 }
 
 impl Finding {
     fn new(reason: Reason, words: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { reason, words: words.into(), advice: advice.into() }
+        Self { reason, words: words.into(), advice: advice.into(), passing: false }
     }
 
-    fn verdict(self, evidence: Evidence) -> Verdict {
-        Verdict::new(Outcome::Failed, self.reason, self.words, self.advice).with_evidence(evidence)
+    pub(crate) fn passing(self) -> Self {
+        Self { passing: true, ..self }
+    }
+
+    fn verdict(self, pods: &[PodView], evidence: Evidence) -> Verdict {
+        Verdict::new(Outcome::Failed, self.reason, self.words, self.advice)
+            .with_retry(self.passing && never_began(pods))
+            .with_evidence(evidence)
     }
 }
 
@@ -82,7 +90,14 @@ pub(crate) fn failure(job: &JobView, pods: &[PodView], events: &[EventView]) -> 
         })
         .or_else(|| ending::deadline(job, None))
         .unwrap_or_else(|| ending::unexplained(job));
-    finding.verdict(evidence(job, pod, events))
+    finding.verdict(pods, evidence(job, pod, events))
+}
+
+/// Whether no pod of a run that has ended can have begun with the program. A pod that was given to a node tells so
+/// itself, in its last state; of a run without a pod nothing is certain.
+pub(crate) fn never_began(pods: &[PodView]) -> bool {
+    let never = |pod: &PodView| !pod.has_begun() && (pod.node.is_none() || pod.phase == PodPhase::Failed);
+    !pods.is_empty() && pods.iter().all(never)
 }
 
 /// What keeps a run from going on; `None` in the ordinary course.

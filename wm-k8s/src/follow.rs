@@ -127,7 +127,7 @@ impl Shared {
                         }
                         Ok(None) => {
                             let verdict = match shared.board.ended(&name) {
-                                Some(ended) => ended.verdict(Evidence::default()),
+                                Some(ended) => ended.verdict(&[], Evidence::default()),
                                 None if shared.board.is_cancelled(&name) => board::cancelled(),
                                 None => gone(),
                             };

@@ -7,11 +7,11 @@ use wm_core::{Evidence, Outcome, Reason, Verdict};
 
 use crate::{
     api::Api,
-    diagnosis::Finding,
+    diagnosis::{self, Finding},
     error::CallError,
     messages::{Message, Messages},
     names,
-    view::JobObject,
+    view::{JobObject, PodView},
 };
 
 /// How often a change is made anew when somebody else changed the Job meanwhile. Of so many writers at the same time
@@ -35,15 +35,22 @@ pub(crate) struct Ended {
     pub(crate) reason: Reason,
     pub(crate) message: String,
     pub(crate) advice: String,
+    /// Whether the cause tends to pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) passing: bool,
 }
 
 impl Ended {
     pub(crate) fn new(finding: Finding) -> Self {
-        Self { reason: finding.reason, message: finding.words, advice: finding.advice }
+        let Finding { reason, words, advice, passing } = finding;
+        Self { reason, message: words, advice, passing }
     }
 
-    pub(crate) fn verdict(&self, evidence: Evidence) -> Verdict {
-        Verdict::new(Outcome::Failed, self.reason, &self.message, &self.advice).with_evidence(evidence)
+    /// The verdict on a run of which these pods are known.
+    pub(crate) fn verdict(&self, pods: &[PodView], evidence: Evidence) -> Verdict {
+        Verdict::new(Outcome::Failed, self.reason, &self.message, &self.advice)
+            .with_retry(self.passing && diagnosis::never_began(pods))
+            .with_evidence(evidence)
     }
 }
 

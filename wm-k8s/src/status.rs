@@ -45,7 +45,7 @@ fn verdict(job: &JobView, pods: &[PodView], pod: Option<&PodView>, events: &[Eve
         return Some(diagnosis::success(job, pod));
     }
     if let Some(ended) = job.ended.as_deref().filter(|_| job.condition("Failed").is_some()) {
-        return Some(ended.verdict(diagnosis::evidence(job, pod, events)));
+        return Some(ended.verdict(pods, diagnosis::evidence(job, pod, events)));
     }
     if job.condition("Failed").is_some() {
         return Some(diagnosis::failure(job, pods, events));

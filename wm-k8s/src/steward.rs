@@ -109,19 +109,25 @@ impl Steward {
                     due.map(|(_, name)| Arc::clone(name)).collect()
                 }
             };
-            let mut taken = Vec::new();
+            let mut looked = Vec::new();
+            let mut busy = Vec::new();
             for name in names {
-                let (vigil, timer) = vigils.remove(&name).unwrap_or_default();
+                let (mut vigil, timer) = vigils.remove(&name).unwrap_or_default();
                 if let Some(timer) = timer {
                     timers.remove(&(timer, Arc::clone(&name)));
                 }
-                taken.push((name, vigil));
+                match self.board.look(&name, |run| self.decide(&mut vigil, run)) {
+                    Some(Look::Act(step, job)) => busy.push((name, vigil, step, job)),
+                    Some(Look::Rest(next)) => looked.push((name, Some((vigil, next)))),
+                    Some(Look::Done) | None => {}
+                }
             }
-            let looked = stream::iter(taken)
-                .map(|(name, vigil)| self.look(name, vigil))
-                .buffer_unordered(AT_ONCE)
-                .collect::<Vec<_>>();
-            for (name, kept) in Box::pin(looked).await {
+            if !busy.is_empty() {
+                let busy =
+                    stream::iter(busy).map(|(name, vigil, step, job)| self.see_to(name, vigil, step, job));
+                looked.extend(Box::pin(busy.buffer_unordered(AT_ONCE).collect::<Vec<_>>()).await);
+            }
+            for (name, kept) in looked {
                 let Some((vigil, next)) = kept else { continue };
                 let timer = next.map(|next| self.clock.instant(next));
                 timers.extend(timer.map(|timer| (timer, Arc::clone(&name))));
@@ -130,11 +136,18 @@ impl Steward {
         }
     }
 
-    /// Does what is to be done about a run now; gives what is remembered of it, if that matters any more.
-    async fn look(&self, name: Arc<str>, mut vigil: Vigil) -> (Arc<str>, Option<(Vigil, Option<Timestamp>)>) {
+    /// Does this about a run, and whatever is to be done then; gives what is remembered of it, if that matters any more.
+    async fn see_to(
+        &self,
+        name: Arc<str>,
+        mut vigil: Vigil,
+        mut step: Step,
+        mut job: Box<JobView>,
+    ) -> (Arc<str>, Option<(Vigil, Option<Timestamp>)>) {
         loop {
+            self.act(&mut vigil, step, &job).await;
             match self.board.look(&name, |run| self.decide(&mut vigil, run)) {
-                Some(Look::Act(step, job)) => self.act(&mut vigil, step, &job).await,
+                Some(Look::Act(next, now)) => (step, job) = (next, now),
                 Some(Look::Rest(next)) => return (name, Some((vigil, next))),
                 Some(Look::Done) | None => return (name, None),
             }

@@ -33,6 +33,22 @@ pub(crate) static START_TIMEOUT_SECONDS: Key<u32> = Key {
     parse: scalar::natural,
 };
 
+pub(crate) static START_RETRIES: Key<u32> = Key {
+    variable: Variable {
+        name: variable::START_RETRIES,
+        documented: Documented::Here,
+        default: Some("2"),
+        description: "How often in a row a run is tried again whose program certainly never began, for a reason that \
+                      tends to pass: its pod was evicted before it started, its node was shutting down or did not take \
+                      it, its registry did not answer. Each try is an attempt of its own, after a pause of 10 seconds \
+                      that doubles. A program that may have begun is never started again by this.",
+        allowed: "a whole number, at least 0",
+        example: "5",
+        ..COMMON
+    },
+    parse: scalar::natural,
+};
+
 pub(crate) static IMAGE_PULL_GRACE_SECONDS: Key<u32> = Key {
     variable: Variable {
         name: variable::IMAGE_PULL_GRACE_SECONDS,

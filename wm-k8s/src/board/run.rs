@@ -84,7 +84,8 @@ impl Run {
         let ended = job.ended.as_deref().or(self.ended.as_deref());
         let verdict = if let Some(ended) = ended {
             let pod = self.pods.first().or(self.lost.as_deref());
-            ended.verdict(diagnosis::evidence(job, pod, self.events()))
+            // Whether the pod of a Job that is gone began is not certain.
+            ended.verdict(&[], diagnosis::evidence(job, pod, self.events()))
         } else if self.cancelled || job.cancelled {
             cancelled()
         } else {

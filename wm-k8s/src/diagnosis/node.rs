@@ -11,18 +11,21 @@ pub(super) fn lost(pod: &PodView) -> Option<Finding> {
     let again = "run it again; if nodes go often, keep runs on ones that stay (…_NODE_SELECTOR)";
     match pod.reason.as_deref() {
         Some(reason @ ("NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated")) => {
-            return Some(Finding::new(
+            let finding = Finding::new(
                 Reason::NodeLost,
                 sentence(&format!("the node gave the pod up ({reason})"), message),
                 again,
-            ));
+            );
+            // Only a node that answers says that it shuts down.
+            return Some(if reason == "NodeLost" { finding } else { finding.passing() });
         }
         Some(reason) if is_rejection(reason) => {
-            return Some(Finding::new(
+            let finding = Finding::new(
                 Reason::Disrupted,
                 sentence(&format!("the node did not take the pod ({reason})"), message),
                 "run it again; the program had not begun",
-            ));
+            );
+            return Some(if is_passing_rejection(reason) { finding.passing() } else { finding });
         }
         _ => {}
     }
@@ -67,7 +70,8 @@ pub(super) fn evicted(pod: &PodView) -> Option<Finding> {
                 "give the run the memory and storage that it needs (…_POD_RESOURCES), or a node that has them; {}",
                 describe(pod)
             ),
-        ));
+        )
+        .passing());
     }
     let cause = disruption(pod)?;
     let message = pod.condition("DisruptionTarget").and_then(|condition| condition.message.as_deref());
@@ -76,7 +80,8 @@ pub(super) fn evicted(pod: &PodView) -> Option<Finding> {
         "PreemptionByScheduler" => (Reason::Disrupted, "the scheduler made room for a more important pod"),
         _ => (Reason::Disrupted, "the cluster evicted the pod"),
     };
-    Some(Finding::new(reason, sentence(&format!("{what} ({cause})"), message.unwrap_or_default()), policy()))
+    let words = sentence(&format!("{what} ({cause})"), message.unwrap_or_default());
+    Some(Finding::new(reason, words, policy()).passing())
 }
 
 fn policy() -> &'static str {
@@ -103,6 +108,19 @@ fn is_rejection(reason: &str) -> bool {
                 | "InvalidNodeInfo"
                 | "PodFeatureUnsupported"
                 | "InitContainerRestartForbidden"
+        )
+}
+
+/// Those of them that another node, or the same one later, need not repeat.
+fn is_passing_rejection(reason: &str) -> bool {
+    reason.starts_with("OutOf")
+        || matches!(
+            reason,
+            "NodeAffinity"
+                | "NodePorts"
+                | "UnexpectedAdmissionError"
+                | "TopologyAffinityError"
+                | "Preempting"
         )
 }
 

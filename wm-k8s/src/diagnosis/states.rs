@@ -33,11 +33,12 @@ fn every_state_is_explained() {
         if let Some(verdict) = status.verdict {
             assert_ne!(verdict.reason, Reason::BackendFailure, "{state}");
             assert!(!verdict.advice.is_empty(), "{state}");
-            let Verdict { reason, message, advice, .. } = verdict;
-            writeln!(told, "{state}\n  {reason}: {message}\n  {advice}").unwrap();
+            let Verdict { reason, message, advice, may_retry, .. } = verdict;
+            let retry = if may_retry { " (may be retried)" } else { "" };
+            writeln!(told, "{state}\n  {reason}{retry}: {message}\n  {advice}").unwrap();
         } else {
             let Hindrance { finding, outlook } = hindrance.unwrap_or_else(|| panic!("{state} has no words"));
-            let Finding { reason, words, advice } = finding;
+            let Finding { reason, words, advice, .. } = finding;
             assert_eq!(status.detail.as_ref(), Some(&words), "{state}");
             writeln!(told, "{state}\n  {}, {outlook:?}: {reason}: {words}\n  {advice}", status.phase)
                 .unwrap();

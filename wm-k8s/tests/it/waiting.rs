@@ -64,6 +64,7 @@ async fn an_image_that_can_not_be_had_ends_the_run_and_the_job_keeps_the_verdict
     let (run, end) = end(&manager, "absent").await;
     assert_eq!(end.reason, Reason::ImagePull, "{end:?}");
     assert_eq!(end.message, "the image registry.example.com/app:1 does not exist in its registry");
+    assert!(!end.may_retry, "it is not there next time either");
     assert!(end.evidence.events.iter().any(|event| event.contains("ErrImagePull")), "{:?}", end.evidence);
     assert_stopped(&stage).await;
     // Whoever asks later, and another server, hear the same; and a second submission does not start it again.
@@ -111,6 +112,7 @@ async fn trouble_with_an_image_that_does_not_pass_ends_the_run_after_its_grace()
     let (_, end) = end(&manager, "down").await;
     assert_eq!(end.reason, Reason::ImagePull, "{end:?}");
     assert!(end.message.starts_with("the pull of the image failed for 1 seconds: "), "{end:?}");
+    assert!(end.may_retry, "the program never began, and the registry may come back: {end:?}");
     assert_stopped(&stage).await;
 }
 
