@@ -19,6 +19,7 @@
 //! # Ok::<(), wm_core::Error>(())
 //! ```
 
+mod chunk_store;
 mod error;
 mod id;
 mod image;
@@ -36,6 +37,7 @@ mod verdict;
 mod workload;
 
 pub use crate::{
+    chunk_store::{Chunk, ChunkEntry, ChunkPage, ChunkStore, ChunkStoreCapabilities, Creation},
     error::{Error, ErrorKind, Result},
     id::{Attempt, MAX_WORKLOAD_ID, RunId, WorkloadId, WorkloadKind},
     image::{ImageReference, ImageRequest, ImageStrategy, ResolvedImage},

@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, LogQuery, LogStream, Outcome, Reason, Result, RunI
 /// Who writes lines: one container of one pod, from one start of it to the next.
 ///
 /// Invariant, checked by [`LogOutput::new`]: instance and container have 1 to 253 of `A-Z`, `a-z`, `0-9`, `-`, `_` and
-/// `.` and begin with a letter or digit, so that they can be part of a file name and of an object's key.
+/// `.` and begin with a letter or digit, so that they can be part of a file name and of an object's key. Those of
+/// [`LogOutput::manager`] are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct LogOutput {
     run: RunId,
@@ -44,6 +45,17 @@ impl LogOutput {
             }
         }
         Ok(Self { run, instance, container, restart })
+    }
+
+    /// Names what the manager told about a run in the backend's own log. Its lines have positions like those of a
+    /// container, so that two servers that copy them leave each once; they are read back as the manager's messages.
+    pub fn manager(run: RunId) -> Self {
+        Self { run, instance: String::new(), container: String::new(), restart: 0 }
+    }
+
+    /// Whether it is what the manager told, and no container's.
+    pub fn is_manager(&self) -> bool {
+        self.container.is_empty()
     }
 
     /// The run whose output it is.
@@ -207,9 +219,10 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
 
     /// Reads a log: all outputs and messages, merged by time, the lines of each output in their order.
     ///
-    /// Each record has the instance and container of its [`LogOutput`] as its source, and a cursor. Reading `after` a
-    /// cursor gives what is behind it in each output, and messages, on any server: nothing twice, nothing left out. A
-    /// query for one attempt leaves out messages and included logs. To follow goes on until each run on record is
+    /// Each record has the instance and container of its [`LogOutput`] as its source, or the manager, and a cursor.
+    /// Reading `after` a cursor gives what is behind it in each output, and messages, on any server: nothing twice,
+    /// nothing left out. A query for one attempt leaves out messages and included logs, but not what the manager told
+    /// about that attempt's run. To follow goes on until each run on record is
     /// sealed, or each run of that attempt; without any it ends at once. Lines that are known to be lost are told by a message in their place.
     ///
     /// # Errors

@@ -168,6 +168,7 @@ macro_rules! __store_checks {
             outputs_are_merged_by_time
             retries_and_restarts_are_outputs_of_their_own
             workloads_do_not_mix
+            what_the_manager_told_is_a_message
 
             lines_that_are_there_are_left_out
             positions_must_increase

@@ -22,6 +22,7 @@ const FAULTS: &[(&str, StoreFault)] = &[
     ("outputs_are_merged_by_time", StoreFault::OutputsAreNotMerged),
     ("retries_and_restarts_are_outputs_of_their_own", StoreFault::RestartsShareAnOutput),
     ("workloads_do_not_mix", StoreFault::IdsArePrefixes),
+    ("what_the_manager_told_is_a_message", StoreFault::ManagerIsAContainer),
     ("lines_that_are_there_are_left_out", StoreFault::AppendsAgain),
     ("positions_must_increase", StoreFault::OrderIsNotChecked),
     ("an_output_tells_where_it_ends", StoreFault::PositionForgetsCount),

@@ -127,3 +127,29 @@ pub async fn workloads_do_not_mix(harness: &dyn StoreHarness) {
         }
     }
 }
+
+/// What the manager told about a run comes back as its messages, once, with the attempt and without a container.
+pub async fn what_the_manager_told_is_a_message(harness: &dyn StoreHarness) {
+    let servers = [Server::new(harness).await, Server::new(harness).await];
+    let told = crate::LogOutput::manager(super::run("told", 1));
+    for server in &servers {
+        server.append(&told, &[line(1, "waits for a node"), line(3, "ended")]).await;
+        server.append(&output("told", 1), &[line(2, "out")]).await;
+        server.flush("told").await;
+    }
+    let end = Some(LogPosition { time: at(3), count: 1 });
+    let one = LogQuery { attempt: Some(super::run("told", 1).attempt), ..LogQuery::default() };
+    let main = LogQuery { container: Some("main".to_owned()), ..LogQuery::default() };
+    for server in servers {
+        assert_eq!(server.0.position(&told).await.expect("an output has an end"), end);
+        let mut records = server.records("told", &one).await;
+        // Without `exactly_once` a line may be there twice.
+        records.dedup_by(|a, b| a.line == b.line);
+        assert_eq!(super::texts(&records), ["waits for a node", "out", "ended"]);
+        let told: Vec<_> = records.iter().map(|record| record.source == LogSource::Manager).collect();
+        assert_eq!(told, [true, false, true]);
+        let mut lines = server.query("told", main.clone()).await;
+        lines.dedup();
+        assert_eq!(lines, ["out"]);
+    }
+}

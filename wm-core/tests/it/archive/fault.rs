@@ -7,6 +7,7 @@ pub(crate) enum StoreFault {
     OutputsAreNotMerged,
     RestartsShareAnOutput,
     IdsArePrefixes,
+    ManagerIsAContainer,
 
     AppendsAgain,
     OrderIsNotChecked,

@@ -126,11 +126,15 @@ fn streams(
             continue;
         }
         let forgotten = store.has(StoreFault::InstanceIsForgotten);
-        let source = LogSource::Output {
-            attempt: run.attempt,
-            instance: if forgotten { "pod".to_owned() } else { output.instance().to_owned() },
-            container: output.container().to_owned(),
-            restart: output.restart(),
+        let source = if output.is_manager() && !store.has(StoreFault::ManagerIsAContainer) {
+            LogSource::Manager
+        } else {
+            LogSource::Output {
+                attempt: run.attempt,
+                instance: if forgotten { "pod".to_owned() } else { output.instance().to_owned() },
+                container: output.container().to_owned(),
+                restart: output.restart(),
+            }
         };
         let deaf = store.has(StoreFault::FollowersHearNoOthers) && query.follow && store.server > 0;
         let lines = kept.lines(store.server, output).take(if deaf { 10 } else { usize::MAX });

@@ -32,7 +32,7 @@ impl MemoryStore {
     }
 
     fn key(&self, output: &LogOutput) -> LogOutput {
-        if !self.has(StoreFault::RestartsShareAnOutput) {
+        if !self.has(StoreFault::RestartsShareAnOutput) || output.is_manager() {
             return output.clone();
         }
         LogOutput::new(output.run().clone(), output.instance(), output.container(), 0).unwrap()
