@@ -54,6 +54,55 @@ impl ImageReference {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The same repository with another tag, and no digest.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Self> {
+        format!("{}:{tag}", self.name()).parse()
+    }
+
+    /// The image of a digest in the same repository; the tag goes, as the digest says more.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no digest.
+    pub fn with_digest(&self, digest: &str) -> Result<Self> {
+        format!("{}@{digest}", self.name()).parse()
+    }
+
+    /// When a node pulls the image, if nobody says: a digest never changes, `latest` and no tag at all always may.
+    pub fn pull_policy(&self) -> PullPolicy {
+        match (self.digest(), self.tag()) {
+            (Some(_), _) => PullPolicy::IfNotPresent,
+            (None, None | Some("latest")) => PullPolicy::Always,
+            (None, Some(_)) => PullPolicy::IfNotPresent,
+        }
+    }
+
+    /// Registry and repository.
+    fn name(&self) -> &str {
+        &self.text[..self.repository_end]
+    }
+}
+
+/// When a node pulls an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PullPolicy {
+    /// Each time that a container starts.
+    Always,
+    /// When the node doesn't have it.
+    IfNotPresent,
+}
+
+impl PullPolicy {
+    /// As Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+        }
+    }
 }
 
 impl FromStr for ImageReference {
@@ -216,13 +265,76 @@ pub struct ImageRequest {
     pub kind: WorkloadKind,
     /// The image that the workload's snapshot was built with.
     pub snapshot_image: Option<ImageReference>,
+    /// The Dockerfile of the image, as text; it has no build context.
+    pub dockerfile: Option<String>,
+    /// What a built image is called, `repository:tag` without a registry; the tag is a hash of the Dockerfile.
+    pub image_name: Option<String>,
+    /// What a generated Dockerfile installs, for callers that bring none.
+    pub requirements: Option<ImageRequirements>,
 }
 
 impl ImageRequest {
     /// Asks for the image of a workload.
     pub fn new(workload: WorkloadId, kind: WorkloadKind, snapshot_image: Option<ImageReference>) -> Self {
-        Self { workload, kind, snapshot_image }
+        Self { workload, kind, snapshot_image, dockerfile: None, image_name: None, requirements: None }
     }
+
+    /// Sets the Dockerfile, for strategies that build.
+    #[must_use]
+    pub fn with_dockerfile(mut self, dockerfile: impl Into<String>) -> Self {
+        self.dockerfile = Some(dockerfile.into());
+        self
+    }
+
+    /// Sets what the built image is called.
+    #[must_use]
+    pub fn with_image_name(mut self, name: impl Into<String>) -> Self {
+        self.image_name = Some(name.into());
+        self
+    }
+
+    /// Sets what a generated Dockerfile installs.
+    #[must_use]
+    pub fn with_requirements(mut self, requirements: ImageRequirements) -> Self {
+        self.requirements = Some(requirements);
+        self
+    }
+}
+
+/// What an image is made of, for a Dockerfile that is generated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRequirements {
+    /// The image that it is built on.
+    pub parent: ImageReference,
+    /// Packages for `apt-get`.
+    #[serde(default)]
+    pub apt_packages: Vec<String>,
+    /// Requirements for pip, as in a requirements file.
+    #[serde(default)]
+    pub pip_requirements: Vec<String>,
+    /// What installs the requirements for pip.
+    #[serde(default)]
+    pub installer: PythonInstaller,
+}
+
+impl ImageRequirements {
+    /// Asks for an image that adds nothing to its parent.
+    pub fn new(parent: ImageReference) -> Self {
+        let installer = PythonInstaller::default();
+        Self { parent, apt_packages: Vec::new(), pip_requirements: Vec::new(), installer }
+    }
+}
+
+/// What installs Python packages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PythonInstaller {
+    /// uv, which is much faster and is installed first.
+    #[default]
+    Uv,
+    /// pip itself.
+    Pip,
 }
 
 /// The image that a runner starts from, and why it is that one.

@@ -23,6 +23,7 @@ mod chunk_store;
 mod error;
 mod id;
 mod image;
+mod image_registry;
 mod log;
 mod log_store;
 mod manager;
@@ -40,7 +41,11 @@ pub use crate::{
     chunk_store::{Chunk, ChunkEntry, ChunkPage, ChunkStore, ChunkStoreCapabilities, Creation},
     error::{Error, ErrorKind, Result},
     id::{Attempt, MAX_WORKLOAD_ID, RunId, WorkloadId, WorkloadKind},
-    image::{ImageReference, ImageRequest, ImageStrategy, ResolvedImage},
+    image::{
+        ImageReference, ImageRequest, ImageRequirements, ImageStrategy, PullPolicy, PythonInstaller,
+        ResolvedImage,
+    },
+    image_registry::{ManifestProbe, PlainRegistry, Probe, RegistrySetup},
     log::{Cursor, LOG_PIECE, LogQuery, LogRecord, LogSource, LogStream},
     log_store::{LogLine, LogOutput, LogPosition, LogStore, LogStoreCapabilities, Seal},
     manager::{Capabilities, StatusStream, WorkloadManager, WorkloadManagerExt},

@@ -104,6 +104,8 @@ pub enum Reason {
     ImagePull,
     /// The image's name is none.
     InvalidImage,
+    /// The image can't be built.
+    ImageBuild,
     /// The container can't be made from its configuration.
     Configuration,
     /// The program can't be started.
