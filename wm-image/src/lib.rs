@@ -15,6 +15,26 @@
 //! # }).unwrap();
 //! ```
 
+mod build;
+mod dockerfile;
+mod engine;
+mod failure;
+#[cfg(test)]
+mod fixture;
+mod flight;
+mod jobs;
+mod naming;
+mod plan;
+mod settings;
 mod strategy;
 
-pub use crate::strategy::{Prebuilt, Reuse};
+pub use crate::{
+    build::Build,
+    dockerfile::{LONGEST_DOCKERFILE, dockerfile_hash, generate_dockerfile},
+    engine::{BuildKit, Buildah, BuilderEngine, Kaniko, Work},
+    failure::BuildFailed,
+    jobs::{BuildEnd, BuildSubmission, BuilderJobs},
+    plan::{BuildId, BuildPlan},
+    settings::{BuilderSettings, EngineName, Mirror, Platform},
+    strategy::{Prebuilt, Reuse},
+};
