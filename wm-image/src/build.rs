@@ -1,3 +1,8 @@
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod yard;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -13,7 +18,7 @@ use wm_core::{
 
 use crate::{
     engine::{BuilderEngine, Work},
-    flight::{Beginning, Flight, Landing},
+    flight::{Building, Flight, Landing},
     jobs::{BuildSubmission, BuilderJobs},
     naming::Wanted,
     plan::{BuildId, BuildPlan, Fingerprint},
@@ -159,12 +164,26 @@ impl Workshop {
         flight
     }
 
-    /// Joins the build's log to the workload's. The log is not worth a launch.
-    async fn tell(&self, workload: &WorkloadId, message: &str, plan: &BuildPlan, attempt: wm_core::Attempt) {
-        if let Err(error) = self.jobs.log(workload, message).await {
+    /// Says what is waited for and joins its log to the workload's. The log is not worth a launch.
+    async fn tell(&self, workload: &WorkloadId, name: &ImageReference, building: &Building) {
+        let Building { plan, attempt, submission } = building;
+        let message = match submission {
+            BuildSubmission::Created => {
+                format!(
+                    "Building image {name} with {} (build {}, attempt {attempt}).",
+                    self.engine.name(),
+                    plan.id
+                )
+            }
+            _ => format!(
+                "Image {name} is being built already: waiting for build {}, attempt {attempt}.",
+                plan.id
+            ),
+        };
+        if let Err(error) = self.jobs.log(workload, &message).await {
             tracing::warn!(%workload, %error, "A message could not be added to the log");
         }
-        if let Err(error) = self.jobs.include(workload, &plan.id, attempt).await {
+        if let Err(error) = self.jobs.include(workload, &plan.id, *attempt).await {
             tracing::warn!(%workload, build = %plan.id, %error, "The build's log could not be added to the log");
         }
     }
@@ -185,21 +204,21 @@ impl ImageStrategy for Build {
         let order = self.workshop.order(request)?;
         let name = order.wanted.image.clone();
         let flight = self.workshop.flight(order);
-        let beginning = flight.begun().await.map_err(|failure| failure.to_error(request))?;
-        if let Beginning::Building { plan, attempt, submission } = &beginning {
-            let engine = self.workshop.engine.name();
-            let message = match submission {
-                BuildSubmission::Created => {
-                    format!("Building image {name} with {engine} (build {}, attempt {attempt}).", plan.id)
+        let (mut building, mut ended) = (flight.building(), flight.ended());
+        let landing = loop {
+            tokio::select! {
+                biased;
+                // When there is no more to come, the end has come too.
+                Ok(()) = building.changed() => {
+                    let news = building.borrow_and_update().clone();
+                    if let Some(news) = news {
+                        self.workshop.tell(&request.workload, &name, &news).await;
+                    }
                 }
-                _ => format!(
-                    "Image {name} is being built already: waiting for build {}, attempt {attempt}.",
-                    plan.id
-                ),
-            };
-            self.workshop.tell(&request.workload, &message, plan, *attempt).await;
-        }
-        let landing = flight.ended().await.map_err(|failure| failure.to_error(request))?;
+                landing = &mut ended => break landing,
+            }
+        };
+        let landing = landing.map_err(|failure| failure.to_error(request))?;
         resolved(&name, &landing)
     }
 }

@@ -12,7 +12,7 @@ use wm_core::{Attempt, Error, ErrorKind, ImageReference, Outcome, Reason, Verdic
 use crate::{
     failure::{
         cause::{Cause, Phase},
-        instructions::{Instruction, failing},
+        instructions::{Instruction, base, failing},
     },
     naming::Wanted,
     plan::{BuildId, BuildPlan},
@@ -79,24 +79,31 @@ fn kind(verdict: &Verdict) -> ErrorKind {
 /// Says of a build's end what went wrong in the build, where the cluster only knows how its container ended.
 pub(crate) fn explain(mut verdict: Verdict, wanted: &Wanted) -> Verdict {
     verdict.outcome = Outcome::Failed;
-    let at = failing(&wanted.dockerfile, &verdict.evidence.log_tail);
+    let log = &verdict.evidence.log_tail;
+    let is_log_asked =
+        matches!(verdict.reason, Reason::ExitCode | Reason::BackendFailure | Reason::StartError);
+    let of_base = Cause::of(log).filter(|found| is_log_asked && found.cause.is_about_base());
+    let at = match of_base {
+        Some(found) => base(&wanted.dockerfile, found.line),
+        None => failing(&wanted.dockerfile, log),
+    };
     if let Some(Instruction { line, text }) = &at {
         verdict.evidence.facts.insert("dockerfile line", format!("{line}: {text}"));
     }
     match verdict.reason {
-        Reason::ExitCode | Reason::BackendFailure | Reason::StartError => of_log(verdict, at.as_ref()),
+        _ if is_log_asked => of_log(verdict, at.as_ref()),
         Reason::OutOfMemory => {
             verdict.message = match &at {
                 Some(at) => format!("the builder ran out of memory at {at}"),
                 None => "the builder ran out of memory".to_owned(),
             };
-            "give the builder more memory with BUILDER_RESOURCES (it needs about twice the size of the largest layer)"
+            "give the builder more memory with …_BUILDER_RESOURCES (it needs about twice the size of the largest layer)"
                 .clone_into(&mut verdict.advice);
             verdict
         }
         Reason::Evicted => {
             verdict.message = format!("the builder was evicted: {}", verdict.message);
-            "if it ran out of disk, ask for more ephemeral-storage with BUILDER_RESOURCES; else launch again"
+            "if it ran out of disk, ask for more ephemeral-storage with …_BUILDER_RESOURCES; else launch again"
                 .clone_into(&mut verdict.advice);
             verdict
         }
@@ -105,19 +112,19 @@ pub(crate) fn explain(mut verdict: Verdict, wanted: &Wanted) -> Verdict {
                 Some(at) => format!("the build took longer than it may; it was at {at}"),
                 None => "the build took longer than it may".to_owned(),
             };
-            "look in the log where it stood still; if it is only slow, raise BUILDER_TIMEOUT_SECONDS"
+            "look in the log where it stood still; if it is only slow, raise …_BUILDER_TIMEOUT_SECONDS"
                 .clone_into(&mut verdict.advice);
             verdict
         }
         Reason::ImagePull | Reason::InvalidImage => {
             verdict.message = format!("the builder's own image does not start: {}", verdict.message);
-            "set BUILDER_IMAGE to a copy that the nodes can pull, and IMAGE_PULL_SECRETS if it needs credentials"
+            "set …_BUILDER_IMAGE to a copy that the nodes can pull, and …_IMAGE_PULL_SECRETS if it needs credentials"
                 .clone_into(&mut verdict.advice);
             verdict
         }
         Reason::Refused => {
             verdict.message = format!("the cluster refuses the builder's pod: {}", verdict.message);
-            "kaniko is admitted at the Pod Security level baseline, buildkit and buildah only at privileged: choose with BUILDER_ENGINE, or build in a namespace that allows it"
+            "kaniko is admitted at the Pod Security level baseline, buildkit and buildah only at privileged: choose with …_BUILDER_ENGINE, or build in a namespace that allows it"
                 .clone_into(&mut verdict.advice);
             verdict
         }
@@ -142,12 +149,17 @@ fn of_log(mut verdict: Verdict, at: Option<&Instruction>) -> Verdict {
         verdict.reason = Reason::ImageBuild;
         return verdict;
     };
-    // Pushing and fetching are no instruction's fault.
+    // Pushing is no instruction's fault.
     let place = match (found.cause.phase(), at) {
         (Phase::Instruction, Some(at)) => format!(" at {at}"),
+        (Phase::Fetch, Some(at)) if found.cause.is_about_base() => format!(" at {at}"),
         _ => String::new(),
     };
-    let line = found.line.trim();
+    let line = match found.cause {
+        Cause::Command => Cause::last_words(log).unwrap_or(found.line),
+        _ => found.line,
+    };
+    let line = line.trim().trim_end_matches('.');
     verdict.message = format!("{}{place}: {line}", found.cause.sentence());
     found.cause.advice().clone_into(&mut verdict.advice);
     verdict.reason = if found.cause == Cause::OutOfMemory { Reason::OutOfMemory } else { Reason::ImageBuild };

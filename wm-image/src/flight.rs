@@ -6,7 +6,8 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use wm_core::{Attempt, Error, ErrorKind, ImageReference, ImageRequest, Probe, Result};
+use tokio::sync::watch;
+use wm_core::{Attempt, Error, ErrorKind, ImageReference, ImageRequest, Probe, Reason, Result};
 
 use crate::{
     build::{Order, Workshop},
@@ -26,15 +27,24 @@ const SETTLING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)]
 /// build goes on where it runs.
 #[derive(Debug)]
 pub(crate) struct Flight {
-    begun: Shared<BoxFuture<'static, Result<Beginning, Failure>>>,
-    ended: Shared<BoxFuture<'static, Result<Landing, Failure>>>,
+    building: watch::Receiver<Option<Building>>,
+    ended: Ended,
+}
+
+type Ended = Shared<BoxFuture<'static, Result<Landing, Failure>>>;
+
+/// An attempt that is waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Building {
+    pub(crate) plan: Arc<BuildPlan>,
+    pub(crate) attempt: Attempt,
+    pub(crate) submission: BuildSubmission,
 }
 
 /// Whether there is anything to wait for.
-#[derive(Clone, Debug)]
-pub(crate) enum Beginning {
+enum Beginning {
     Exists(Landing),
-    Building { plan: Arc<BuildPlan>, attempt: Attempt, submission: BuildSubmission },
+    Building(Building),
 }
 
 /// An image that is there.
@@ -111,45 +121,61 @@ fn again(error: &Arc<Error>) -> Error {
 
 impl Flight {
     pub(crate) fn new(workshop: Arc<Workshop>, order: Order) -> Self {
-        let order = Arc::new(order);
-        let begun = {
-            let (workshop, order) = (Arc::clone(&workshop), Arc::clone(&order));
-            async move { workshop.begin(&order).await }.boxed().shared()
-        };
-        let beginning = begun.clone();
-        let ended = async move { workshop.finish(&order, beginning.await?).await }.boxed().shared();
-        Self { begun, ended }
+        let (news, building) = watch::channel(None);
+        let ended = async move { workshop.fly(&order, &news).await }.boxed().shared();
+        Self { building, ended }
     }
 
-    pub(crate) async fn begun(&self) -> Result<Beginning, Failure> {
-        self.begun.clone().await
+    /// The attempts that are waited for, each as a change, from the first.
+    pub(crate) fn building(&self) -> watch::Receiver<Option<Building>> {
+        self.building.clone()
     }
 
-    pub(crate) async fn ended(&self) -> Result<Landing, Failure> {
-        self.ended.clone().await
+    pub(crate) fn ended(&self) -> Ended {
+        self.ended.clone()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.peek().is_some() || matches!(self.begun.peek(), Some(Err(_)))
+        self.ended.peek().is_some()
     }
 }
 
 impl Workshop {
-    /// Finds the image, or the build that makes it.
-    async fn begin(&self, order: &Order) -> Result<Beginning, Failure> {
+    /// Finds the image, or builds it.
+    async fn fly(&self, order: &Order, news: &watch::Sender<Option<Building>>) -> Result<Landing, Failure> {
         let image = &order.wanted.image;
         if let Probe::Found(digest) = self.probe.probe(image).await {
-            return Ok(Beginning::Exists(Landing { digest: Some(digest), how: How::Before }));
+            return Ok(Landing { digest: Some(digest), how: How::Before });
         }
         self.registry.ensure_repository(image).await?;
         let plan = Arc::new(self.plan(order).await?);
-        self.take_off(plan).await
+        let mut losses = 0;
+        loop {
+            let building = match self.take_off(&plan).await? {
+                Beginning::Exists(landing) => return Ok(landing),
+                Beginning::Building(building) => building,
+            };
+            let attempt = building.attempt;
+            news.send_replace(Some(building));
+            match self.jobs.end(&plan.id, attempt).await {
+                // Its Job was deleted, or is so old that its time was over.
+                Err(error) if error.kind() == ErrorKind::NotFound && losses < MOST_LOSSES => {}
+                Ok(end) if is_lost(end.verdict.reason) && losses < MOST_LOSSES => {}
+                Ok(end) => return self.land(order, &plan, attempt, end).await,
+                Err(error) => return Err(error.into()),
+            }
+            tracing::warn!(build = %plan.id, %attempt, "The build is lost, looking for its image");
+            losses += 1;
+            if let Probe::Found(digest) = self.probe.probe(image).await {
+                return Ok(Landing { digest: Some(digest), how: How::Built });
+            }
+        }
     }
 
     /// Submits the first attempt that is not a matter of the past.
-    async fn take_off(&self, plan: Arc<BuildPlan>) -> Result<Beginning, Failure> {
+    async fn take_off(&self, plan: &Arc<BuildPlan>) -> Result<Beginning, Failure> {
         for attempt in (1..=MOST_ATTEMPTS).filter_map(Attempt::new) {
-            let submission = self.jobs.submit(&plan, attempt).await?;
+            let submission = self.jobs.submit(plan, attempt).await?;
             match submission {
                 BuildSubmission::Created | BuildSubmission::Joined => {}
                 BuildSubmission::Failed => continue,
@@ -162,7 +188,8 @@ impl Workshop {
                     Probe::Unknown(_) => {}
                 },
             }
-            return Ok(Beginning::Building { plan, attempt, submission });
+            let plan = Arc::clone(plan);
+            return Ok(Beginning::Building(Building { plan, attempt, submission }));
         }
         Err(Error::new(
             ErrorKind::Conflict,
@@ -173,31 +200,6 @@ impl Workshop {
         .with_context("image", plan.image.as_str())
         .with_context("build", plan.id.as_str())
         .into())
-    }
-
-    /// Waits for the end of what has begun.
-    async fn finish(&self, order: &Order, beginning: Beginning) -> Result<Landing, Failure> {
-        let mut losses = 0;
-        let mut beginning = beginning;
-        loop {
-            let (plan, attempt) = match beginning {
-                Beginning::Exists(landing) => return Ok(landing),
-                Beginning::Building { plan, attempt, .. } => (plan, attempt),
-            };
-            match self.jobs.end(&plan.id, attempt).await {
-                Ok(end) => return self.land(order, &plan, attempt, end).await,
-                // Its Job was deleted, or is so old that its time was over.
-                Err(error) if error.kind() == ErrorKind::NotFound && losses < MOST_LOSSES => {
-                    tracing::warn!(build = %plan.id, %attempt, "The build has vanished, looking for its image");
-                    losses += 1;
-                    if let Probe::Found(digest) = self.probe.probe(&plan.image).await {
-                        return Ok(Landing { digest: Some(digest), how: How::Built });
-                    }
-                    beginning = self.take_off(plan).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 
     /// Concludes from a build's end what there is.
@@ -238,6 +240,14 @@ impl Workshop {
         }
         probe
     }
+}
+
+/// Whether the cluster took the build away, which says nothing of the build.
+fn is_lost(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::JobDeleted | Reason::PodDeleted | Reason::Cancelled | Reason::Disrupted | Reason::NodeLost
+    )
 }
 
 /// The digest that a builder left, if it is one.

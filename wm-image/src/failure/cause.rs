@@ -161,6 +161,11 @@ const RULES: &[Rule] = &[
     rule(Cause::PushImmutable, &["immutable", "tag_invalid", "tag already exists"], &[]),
     rule(Cause::PushRegistryFull, &["507 insufficient storage", "quota", "insufficient storage"], PUSH),
     rule(
+        Cause::PushUnauthorized,
+        &["push access denied", "insufficient_scope", "no basic auth credentials"],
+        PUSH,
+    ),
+    rule(
         Cause::PushNoRepository,
         &["name_unknown", "name unknown", "repository does not exist", "repository not found", "not found"],
         PUSH,
@@ -169,6 +174,7 @@ const RULES: &[Rule] = &[
     rule(Cause::PushUnreachable, UNREACHABLE, PUSH),
     rule(Cause::PushFailed, &["checking push permission", "error pushing", "failed to push"], &[]),
     rule(Cause::BaseRateLimited, &["toomanyrequests", "429", "rate limit"], BASE),
+    rule(Cause::BaseUnauthorized, &["pull access denied", "insufficient_scope"], BASE),
     rule(
         Cause::BaseMissing,
         &[
@@ -262,6 +268,28 @@ impl Cause {
         })
     }
 
+    /// What the failing command said last, before the builder spoke.
+    pub(super) fn last_words(log: &[String]) -> Option<&str> {
+        let builders = [
+            "time=\"",
+            "error building image",
+            "error: ",
+            "#",
+            "dockerfile:",
+            "---",
+            ">>>",
+            "subprocess exited",
+            "running: ",
+            "step ",
+        ];
+        log.iter().rev().take(LINES).map(|line| line.trim()).find(|line| {
+            let lower = line.to_lowercase();
+            !line.is_empty()
+                && !builders.iter().any(|words| lower.starts_with(words))
+                && !is_of_a_listing(line)
+        })
+    }
+
     pub(super) fn phase(self) -> Phase {
         match self {
             Self::PushUnauthorized
@@ -279,6 +307,18 @@ impl Cause {
             Self::Rootless => Phase::Start,
             _ => Phase::Instruction,
         }
+    }
+
+    /// Whether it is about an image that a `FROM` line names.
+    pub(super) fn is_about_base(self) -> bool {
+        matches!(
+            self,
+            Self::BaseMissing
+                | Self::BaseUnauthorized
+                | Self::BaseRateLimited
+                | Self::BaseUnreachable
+                | Self::Architecture
+        )
     }
 
     pub(super) fn kind(self) -> ErrorKind {
@@ -337,42 +377,42 @@ impl Cause {
         match self {
             Self::ParseError => "mend the line of the Dockerfile",
             Self::NoSpace => {
-                "ask for more ephemeral-storage with BUILDER_RESOURCES, or use nodes with larger disks"
+                "ask for more ephemeral-storage with …_BUILDER_RESOURCES, or use nodes with larger disks"
             }
-            Self::OutOfMemory => "give the builder more memory with BUILDER_RESOURCES",
+            Self::OutOfMemory => "give the builder more memory with …_BUILDER_RESOURCES",
             Self::Architecture => {
-                "set BUILDER_PLATFORM to an architecture that the base image has, such as linux/amd64, or use another base image"
+                "set …_BUILDER_PLATFORM to an architecture that the base image has, such as linux/amd64, or use another base image"
             }
             Self::PushUnauthorized => {
-                "give the builder's service account the right to push, or name a Secret with credentials in BUILDER_DOCKER_CONFIG_SECRET"
+                "give the builder's service account the right to push, or name a Secret with credentials in …_BUILDER_DOCKER_CONFIG_SECRET"
             }
             Self::PushNoRepository => {
                 "create the repository zenml-runner in the registry, or let the registry create repositories on push"
             }
             Self::PushImmutable => {
-                "launch again to use the image that is there; if it is the wrong one, delete the tag or set BUILDER_REBUILD_SALT"
+                "launch again to use the image that is there; if it is the wrong one, delete the tag or set …_BUILDER_REBUILD_SALT"
             }
             Self::PushRegistryFull => "delete images from the registry, or have its quota raised",
             Self::PushUnreachable => {
-                "look whether the registry runs and whether DOCKER_REGISTRY is its address as pods see it, then launch again"
+                "look whether the registry runs and whether …_DOCKER_REGISTRY is its address as pods see it, then launch again"
             }
-            Self::PushFailed => "look at DOCKER_REGISTRY and at what the registry says",
+            Self::PushFailed => "look at …_DOCKER_REGISTRY and at what the registry says",
             Self::BaseMissing => {
                 "look at the FROM line: name an image and a tag that exist (ZENML_RUNNER_PARENT_IMAGE sets it in the server)"
             }
             Self::BaseUnauthorized => {
-                "name a Secret with credentials for its registry in BUILDER_DOCKER_CONFIG_SECRET; some registries say this of images that don't exist too"
+                "name a Secret with credentials for its registry in …_BUILDER_DOCKER_CONFIG_SECRET; some registries say this of images that don't exist too"
             }
             Self::BaseRateLimited => {
-                "set a mirror with BUILDER_MIRRORS, or credentials with BUILDER_DOCKER_CONFIG_SECRET, or launch again later"
+                "set a mirror with …_BUILDER_MIRRORS, or credentials with …_BUILDER_DOCKER_CONFIG_SECRET, or launch again later"
             }
             Self::BaseUnreachable => {
-                "look whether pods reach that registry; without internet access set a mirror with BUILDER_MIRRORS"
+                "look whether pods reach that registry; without internet access set a mirror with …_BUILDER_MIRRORS"
             }
             Self::Certificate => {
-                "put its certificate authority into a ConfigMap and name that in BUILDER_CA_BUNDLE_CONFIG_MAP"
+                "put its certificate authority into a ConfigMap and name that in …_BUILDER_CA_BUNDLE_CONFIG_MAP"
             }
-            Self::PlainHttp => "add the registry to BUILDER_PLAIN_HTTP_REGISTRIES, or give it a certificate",
+            Self::PlainHttp => "add the registry to …_PLAIN_HTTP_REGISTRIES, or give it a certificate",
             Self::PythonPackage => {
                 "look at the names and versions of the requirements, whether they agree with each other and with the image's Python"
             }
@@ -387,7 +427,12 @@ impl Cause {
                 "look whether the base image's user may do this (USER root before it), or whether the engine may"
             }
             Self::Command => "read the build's log above that line; it is part of the workload's log",
-            Self::Rootless => "set BUILDER_ENGINE to kaniko, or use nodes that allow user namespaces",
+            Self::Rootless => "set …_BUILDER_ENGINE to kaniko, or use nodes that allow user namespaces",
         }
     }
+}
+
+/// A line of the Dockerfile as `BuildKit` shows it: `   3 | >>> RUN x`.
+fn is_of_a_listing(line: &str) -> bool {
+    line.split_once('|').is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
 }

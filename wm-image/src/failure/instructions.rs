@@ -50,6 +50,21 @@ pub(super) fn failing(dockerfile: &str, log: &[String]) -> Option<Instruction> {
     by_tool(&instructions, log)
 }
 
+/// The instruction that names the base image which a line of the log is about.
+pub(super) fn base(dockerfile: &str, line: &str) -> Option<Instruction> {
+    let is_from = |one: &&Instruction| {
+        one.text.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("from"))
+    };
+    let all = instructions(dockerfile);
+    let repository = |one: &Instruction| {
+        let image = one.text.split_whitespace().skip(1).find(|word| !word.starts_with("--"))?.to_owned();
+        let image: wm_core::ImageReference = image.parse().ok()?;
+        Some(image.repository().to_owned())
+    };
+    let named = |one: &&Instruction| is_from(one) && repository(one).is_some_and(|name| line.contains(&name));
+    all.iter().find(named).or_else(|| all.iter().rev().find(is_from)).cloned()
+}
+
 /// When the log is cut behind the beginning of an instruction, its output still shows which program spoke.
 fn by_tool(instructions: &[Instruction], log: &[String]) -> Option<Instruction> {
     let tools: [(&str, &[&str]); 2] = [
@@ -135,6 +150,15 @@ mod tests {
         );
         assert_eq!(line(&["STEP 2/3: RUN one two"]), Some(4));
         assert_eq!(line(&[]), None);
+    }
+
+    #[test]
+    fn the_base_image_that_a_line_is_about_is_found() {
+        let dockerfile = "FROM --platform=linux/amd64 r.io/tools:1 AS tools\nRUN x\nfrom r.io/app:2\n";
+        let line = |text: &str| base(dockerfile, text).map(|one| one.line);
+        assert_eq!(line("GET https://r.io/v2/tools/manifests/1: MANIFEST_UNKNOWN"), Some(1));
+        assert_eq!(line("GET https://r.io/v2/app/manifests/2: MANIFEST_UNKNOWN"), Some(3));
+        assert_eq!(line("something else"), Some(3));
     }
 
     #[test]
