@@ -95,14 +95,17 @@ pub enum WorkloadKind {
     Snapshot,
     /// A run of a pipeline.
     Run,
+    /// None of the server's: the build of an image, named by what it is built from.
+    Build,
 }
 
 impl WorkloadKind {
-    /// The word that the server uses: `snapshot` or `run`.
+    /// The word that the server uses: `snapshot` or `run`; and `build`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Snapshot => "snapshot",
             Self::Run => "run",
+            Self::Build => "build",
         }
     }
 }
@@ -120,8 +123,12 @@ impl FromStr for WorkloadKind {
         match text {
             "snapshot" => Ok(Self::Snapshot),
             "run" => Ok(Self::Run),
-            _ => Err(Error::new(ErrorKind::InvalidRequest, "a workload's kind is `snapshot` or `run`")
-                .with_context("kind", text)),
+            "build" => Ok(Self::Build),
+            _ => Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "a workload's kind is `snapshot`, `run` or `build`",
+            )
+            .with_context("kind", text)),
         }
     }
 }

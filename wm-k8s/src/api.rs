@@ -319,7 +319,7 @@ impl Api {
         lasts: Duration,
     ) -> Result<impl Stream<Item = Result<Bytes, kube::Error>> + Send + use<>, CallError> {
         let seconds = u32::try_from(lasts.as_secs()).ok();
-        let params = WatchParams { timeout: seconds, ..WatchParams::default() }.labels(names::RUNNERS);
+        let params = WatchParams { timeout: seconds, ..WatchParams::default() }.labels(names::OURS);
         self.open(requests.watch(&params, version), WATCH_DEADLINE).await
     }
 

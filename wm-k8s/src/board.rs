@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
-use wm_core::{RunFilter, RunId, RunStatus, WorkloadId};
+use wm_core::{RunFilter, RunId, RunStatus, WorkloadId, WorkloadKind};
 
 pub(crate) use self::{
     changes::Changes,
@@ -334,8 +334,10 @@ pub(crate) fn order(job: &JobView) -> (Option<Timestamp>, Option<Timestamp>, &Ru
 }
 
 pub(crate) fn passes(status: &RunStatus, filter: &RunFilter) -> bool {
+    // A list of all is one of what the server's users have.
+    let is_asked_for = |kind| kind != WorkloadKind::Build || filter.workload.is_some();
     let named = |id: &WorkloadId| status.run.workload == *id || status.aliases.contains(id);
     filter.workload.as_ref().is_none_or(named)
-        && filter.kind.is_none_or(|kind| status.run.kind == kind)
+        && filter.kind.map_or_else(|| is_asked_for(status.run.kind), |kind| status.run.kind == kind)
         && (!filter.unfinished || !status.phase.is_terminal())
 }

@@ -152,7 +152,7 @@ impl Shared {
         };
         let pod = status.place.get("pod");
         if let Some(pod) = pod {
-            verdict.evidence.log_tail = self.last_lines(pod).await;
+            verdict.evidence.log_tail = self.last_lines(pod, names::container(status.run.kind)).await;
         }
         let about: Vec<_> = [status.place.get("job"), pod].into_iter().flatten().collect();
         let events = self.events_about(&about).await;
@@ -161,9 +161,9 @@ impl Shared {
         status
     }
 
-    async fn last_lines(&self, pod: &str) -> Vec<String> {
+    async fn last_lines(&self, pod: &str, container: &str) -> Vec<String> {
         let params = LogParams {
-            container: Some(names::CONTAINER.to_owned()),
+            container: Some(container.to_owned()),
             tail_lines: Some(i64::from(TAIL_LINES)),
             ..LogParams::default()
         };

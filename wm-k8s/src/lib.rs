@@ -19,6 +19,7 @@
 mod api;
 mod board;
 mod bookmark;
+mod builds;
 mod clocks;
 mod connect;
 mod connection;
@@ -35,6 +36,7 @@ mod manifest;
 mod messages;
 mod metrics;
 mod names;
+mod order;
 mod output;
 mod place;
 mod pod_log;
@@ -59,6 +61,7 @@ mod vigil;
 mod watch;
 
 pub use crate::{
+    builds::{BuildRequest, Builds},
     connect::{Credentials, connect},
     manager::{KubernetesWorkloadManager, render},
     metrics::METRICS,

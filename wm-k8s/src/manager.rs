@@ -14,10 +14,13 @@ use wm_core::{
 use crate::{
     api::Api,
     board,
+    builds::Builds,
     follow::not_found,
     manifest::{self, SecretMode},
     messages::Message,
-    metrics, names, reader, record,
+    metrics, names,
+    order::Order,
+    reader, record,
     rights::Rights,
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
@@ -58,21 +61,45 @@ impl KubernetesWorkloadManager {
         self
     }
 
-    async fn annotate(&self, job: &JobView, new: &[Message]) -> Result<()> {
-        let api = &self.shared.api;
-        let add = |object: &JobObject| {
-            let all = record::with_messages(object, new);
-            Some(json!({ "metadata": { "annotations": { names::MESSAGES: all } } }))
-        };
-        match record::amend(api, &job.name, add).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the message could not be kept: the Job changes all the time",
-            )
-            .with_context("job", &*job.name)),
-            Err(error) => Err(error.into_error("the message could not be kept", api.namespace())),
+    /// The builds of images in the same namespace, followed by the same watches.
+    pub fn builds(&self) -> Builds {
+        Builds::new(Arc::clone(&self.shared))
+    }
+
+    /// The same manager with another way to find images, for one that builds them with [`builds`](Self::builds).
+    #[must_use]
+    pub fn with_images(mut self, images: Arc<dyn ImageStrategy>) -> Self {
+        self.images = images;
+        self
+    }
+}
+
+/// Adds messages to a workload's log: to its last Job, or to this manager's memory until there is one.
+pub(crate) async fn write(shared: &Shared, workload: &WorkloadId, messages: &[Message]) -> Result<()> {
+    if shared.rights.patch_jobs && shared.rights.list_jobs {
+        shared.follow().await;
+        if let Some(job) = shared.known_jobs_of(workload).await?.last() {
+            metrics::messages("job", messages.len());
+            return Box::pin(annotate(&shared.api, job, messages)).await;
         }
+    }
+    metrics::messages("memory", messages.len());
+    shared.unplaced.keep(workload, messages.to_vec());
+    Ok(())
+}
+
+async fn annotate(api: &Api, job: &JobView, new: &[Message]) -> Result<()> {
+    let add = |object: &JobObject| {
+        let all = record::with_messages(object, new);
+        Some(json!({ "metadata": { "annotations": { names::MESSAGES: all } } }))
+    };
+    match record::amend(api, &job.name, add).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.refusal().is_some_and(|refusal| refusal.code == 409) => {
+            let message = "the message could not be kept: the Job changes all the time";
+            Err(Error::new(ErrorKind::Unavailable, message).with_context("job", &*job.name))
+        }
+        Err(error) => Err(error.into_error("the message could not be kept", api.namespace())),
     }
 }
 
@@ -102,7 +129,8 @@ pub fn render(request: &RunRequest, settings: &KubernetesSettings) -> Result<Vec
     let manifests = manifest::job(request, &run, settings, restriction, SecretMode::Reference, &[], None)?;
     let mut objects = vec![manifests.job];
     if manifests.has_secret {
-        let mut secret = manifest::secret(request, &run, &settings.namespace, "(the uid of the Job)");
+        let mut secret =
+            manifest::secret(Order::Run(request), &run, &settings.namespace, "(the uid of the Job)");
         if let Some(values) = secret["stringData"].as_object_mut() {
             values.values_mut().for_each(|value| *value = json!("(secret)"));
         }
@@ -181,12 +209,12 @@ impl WorkloadManager for KubernetesWorkloadManager {
         let refuse = |error: crate::error::CallError| {
             error.into_error("the runs could not be listed", api.namespace())
         };
-        let mut selector = names::RUNNERS.to_owned();
+        let mut selector = names::OURS.to_owned();
         if let Some(id) = &filter.workload {
             selector = format!("{selector},{}", names::answers_to(id));
         }
         let jobs = api.jobs_with(&selector).await.map_err(refuse)?;
-        let pods = api.pods_with(names::RUNNERS).await.map_err(refuse)?;
+        let pods = api.pods_with(names::OURS).await.map_err(refuse)?;
         let board = board::Board::default();
         jobs.iter().filter_map(JobView::new).for_each(|job| board.put_job(job));
         pods.iter().filter_map(crate::view::PodView::new).for_each(|pod| board.put_pod(pod));
@@ -200,17 +228,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
 
     #[instrument(skip_all, fields(workload = %workload))]
     async fn log(&self, workload: &WorkloadId, message: &str) -> Result<()> {
-        let messages = Message::lines(message);
-        if self.shared.rights.patch_jobs && self.shared.rights.list_jobs {
-            self.shared.follow().await;
-            if let Some(job) = self.shared.known_jobs_of(workload).await?.last() {
-                metrics::messages("job", messages.len());
-                return Box::pin(self.annotate(job, &messages)).await;
-            }
-        }
-        metrics::messages("memory", messages.len());
-        self.shared.unplaced.keep(workload, messages);
-        Ok(())
+        write(&self.shared, workload, &Message::lines(message)).await
     }
 
     #[instrument(skip_all, fields(workload = %run.workload, attempt = run.attempt.get()))]
@@ -259,7 +277,7 @@ impl WorkloadManager for KubernetesWorkloadManager {
     async fn delete(&self, workload: &WorkloadId) -> Result<()> {
         let api = &self.shared.api;
         self.shared.forget_messages(workload).await?;
-        let selector = format!("{},{}", names::RUNNERS, names::answers_to(workload));
+        let selector = format!("{},{}", names::OURS, names::answers_to(workload));
         let deleted = if self.shared.rights.delete_jobs {
             api.delete_jobs_with(&selector, PropagationPolicy::Background).await
         } else {

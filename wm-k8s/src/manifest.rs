@@ -1,14 +1,18 @@
 //! From a run to the objects that are sent: pure.
 
+mod build;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use wm_core::{Error, ErrorKind, Result, RunId, RunRequest};
 
+pub(crate) use self::build::{job as build, label as build_label};
 use crate::{
     messages::{Message, Messages},
     names,
+    order::Order,
     security::{self, Restriction},
     settings::KubernetesSettings,
     template_patch,
@@ -58,7 +62,7 @@ pub(crate) fn job(
         && workload.environment().values().any(wm_core::EnvironmentValue::is_secret);
 
     let mut container = Map::new();
-    container.insert("name".to_owned(), json!(names::CONTAINER));
+    container.insert("name".to_owned(), json!(names::container(run.kind)));
     container.insert("image".to_owned(), json!(request.image));
     set(&mut container, "imagePullPolicy", settings.image_pull_policy.as_ref());
     set_list(&mut container, "command", workload.command().iter().map(|word| literal(word)).collect());
@@ -119,10 +123,25 @@ pub(crate) fn job(
     }
     spec.insert("template".to_owned(), template);
 
+    let labels = json!(names::job_labels(run, workload));
+    let metadata = metadata(&name, settings, labels, messages, submitted);
+    let job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
+    let text = serialize(&job, &name)?;
+    Ok(Manifests { job, text, has_secret })
+}
+
+/// The metadata of a Job.
+fn metadata(
+    name: &str,
+    settings: &KubernetesSettings,
+    labels: Value,
+    messages: &[Message],
+    submitted: Option<Timestamp>,
+) -> Map<String, Value> {
     let mut metadata = Map::new();
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(settings.namespace));
-    metadata.insert("labels".to_owned(), json!(names::job_labels(run, workload)));
+    metadata.insert("labels".to_owned(), labels);
     let mut annotations = Map::new();
     set(&mut annotations, names::SUBMITTED, submitted.map(|time| time.to_string()).as_ref());
     if !messages.is_empty() {
@@ -132,9 +151,7 @@ pub(crate) fn job(
     if !annotations.is_empty() {
         metadata.insert("annotations".to_owned(), json!(annotations));
     }
-    let job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
-    let text = serialize(&job, &name)?;
-    Ok(Manifests { job, text, has_secret })
+    metadata
 }
 
 /// How long a run may wait before its program begins, in seconds, with a scale-up; `None` is without end.
@@ -145,15 +162,10 @@ fn longest_wait(settings: &KubernetesSettings) -> Option<u64> {
 }
 
 /// Builds the Secret of a run, owned by its Job so that it goes with it.
-pub(crate) fn secret(request: &RunRequest, run: &RunId, namespace: &str, job_uid: &str) -> Value {
+pub(crate) fn secret(order: Order<'_>, run: &RunId, namespace: &str, job_uid: &str) -> Value {
     let name = names::job(run);
-    let values: BTreeMap<_, _> = request
-        .workload
-        .environment()
-        .iter()
-        .filter(|(_, value)| value.is_secret())
-        .map(|(key, value)| (key, value.expose()))
-        .collect();
+    let values: BTreeMap<_, _> =
+        order.secrets().into_iter().map(|(key, value)| (key, value.expose())).collect();
     json!({
         "apiVersion": "v1",
         "kind": "Secret",

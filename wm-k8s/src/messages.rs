@@ -1,6 +1,8 @@
 //! The messages of a workload's log that no container wrote: kept with the Job, so that any server can read them.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wm_core::{Attempt, WorkloadId};
 
 /// What the annotations of a Job may take of the 256 KiB that all annotations share.
 const LIMIT: usize = 64 * 1024;
@@ -10,14 +12,39 @@ const LIMIT: usize = 64 * 1024;
 pub(crate) struct Message {
     pub(crate) time: Timestamp,
     pub(crate) text: String,
+    /// The build whose log stands here instead of a text.
+    pub(crate) build: Option<(WorkloadId, Attempt)>,
+}
+
+/// A message as it is written: a row without a time counts what is not there, one with a build stands for its log.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Text(String, String),
+    Build(String, WorkloadId, Attempt),
 }
 
 impl Message {
+    /// Lets the log of a build stand here.
+    pub(crate) fn of_build(id: &WorkloadId, attempt: Attempt) -> Self {
+        Self { time: Timestamp::now(), text: String::new(), build: Some((id.clone(), attempt)) }
+    }
+
     /// The lines of a text, written now; a line break at its end begins no further one.
     pub(crate) fn lines(text: &str) -> Vec<Self> {
         let time = Timestamp::now();
         let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
-        lines.map(|line| Self { time, text: line.to_owned() }).collect()
+        lines.map(|line| Self { time, text: line.to_owned(), build: None }).collect()
+    }
+}
+
+impl Message {
+    fn row(&self) -> Row {
+        let time = self.time.to_string();
+        match &self.build {
+            Some((id, attempt)) => Row::Build(time, id.clone(), *attempt),
+            None => Row::Text(time, cut(&self.text).to_owned()),
+        }
     }
 }
 
@@ -36,7 +63,7 @@ impl Messages {
         if let Some(first) = self.kept.first().filter(|_| known < self.dropped) {
             let lost = self.dropped - known;
             let text = format!("[{lost} earlier messages were dropped: a Job holds {LIMIT} bytes of them]");
-            new.insert(0, Message { time: first.time, text });
+            new.insert(0, Message { time: first.time, text, build: None });
         }
         new
     }
@@ -52,10 +79,8 @@ impl Messages {
         loop {
             let kept = &self.kept[start..];
             let dropped = (self.dropped + start).to_string();
-            // A row without a time counts what is not there.
-            let head = Some((String::new(), dropped.as_str())).filter(|_| dropped != "0");
-            let rows = kept.iter().map(|message| (message.time.to_string(), cut(&message.text)));
-            let rows: Vec<_> = head.into_iter().chain(rows).collect();
+            let head = (dropped != "0").then(|| Row::Text(String::new(), dropped));
+            let rows: Vec<_> = head.into_iter().chain(kept.iter().map(Message::row)).collect();
             // Serializing strings into memory can't fail.
             let text = serde_json::to_string(&rows).unwrap_or_default();
             if text.len() <= LIMIT || kept.is_empty() {
@@ -68,11 +93,17 @@ impl Messages {
     /// Reads the annotation back; what is no message is left out, since others may write annotations too.
     pub(crate) fn decode(annotation: &str) -> Self {
         let mut messages = Self::default();
-        for (time, text) in serde_json::from_str::<Vec<(String, String)>>(annotation).unwrap_or_default() {
-            if time.is_empty() {
-                messages.dropped = text.parse().unwrap_or_default();
-            } else if let Ok(time) = time.parse() {
-                messages.kept.push(Message { time, text });
+        for row in serde_json::from_str::<Vec<Row>>(annotation).unwrap_or_default() {
+            let (time, text, build) = match row {
+                Row::Text(time, text) if time.is_empty() => {
+                    messages.dropped = text.parse().unwrap_or_default();
+                    continue;
+                }
+                Row::Text(time, text) => (time, text, None),
+                Row::Build(time, id, attempt) => (time, String::new(), Some((id, attempt))),
+            };
+            if let Ok(time) = time.parse() {
+                messages.kept.push(Message { time, text, build });
             }
         }
         messages
@@ -91,7 +122,7 @@ mod tests {
     use super::*;
 
     fn message(second: i64, text: impl Into<String>) -> Message {
-        Message { time: Timestamp::from_second(second).unwrap(), text: text.into() }
+        Message { time: Timestamp::from_second(second).unwrap(), text: text.into(), build: None }
     }
 
     fn all(kept: Vec<Message>) -> Messages {

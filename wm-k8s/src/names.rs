@@ -7,7 +7,9 @@ use wm_core::{Attempt, RunId, Workload, WorkloadId, WorkloadKind};
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
 pub(crate) const MANAGER: &str = "workload-manager";
-pub(crate) const RUNNER: &str = "runner";
+
+/// How long a label's value may be.
+pub(crate) const LABEL: usize = 63;
 
 /// The workload's own id, for example to delete what it left.
 pub(crate) const ID: &str = "workload-manager/id";
@@ -28,20 +30,30 @@ pub(crate) const VERDICT: &str = "workload-manager/verdict";
 /// When the run was submitted, finer than the whole seconds that a creation timestamp has: it orders attempts.
 pub(crate) const SUBMITTED: &str = "workload-manager/submitted";
 
-/// The container that runs the workload.
-pub(crate) const CONTAINER: &str = "main";
+/// The label selector of all runners and builders.
+pub(crate) const OURS: &str =
+    "app.kubernetes.io/managed-by=workload-manager,app.kubernetes.io/component in (builder,runner)";
 
-/// The label selector of all runners.
-pub(crate) const RUNNERS: &str =
-    "app.kubernetes.io/managed-by=workload-manager,app.kubernetes.io/component=runner";
-
-/// A Job's name: `runner-<workload id>-<attempt>`, at most 63 characters since an id has at most 45.
-pub(crate) fn job(run: &RunId) -> String {
-    job_of(&run.workload, run.attempt)
+/// What a Job does: the value of the label for it, and the beginning of its name.
+pub(crate) const fn component(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::Snapshot | WorkloadKind::Run => "runner",
+        WorkloadKind::Build => "builder",
+    }
 }
 
-pub(crate) fn job_of(workload: &WorkloadId, attempt: Attempt) -> String {
-    format!("runner-{workload}-{attempt}")
+/// The container that does what the Job is there for.
+pub(crate) const fn container(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::Snapshot | WorkloadKind::Run => "main",
+        WorkloadKind::Build => "builder",
+    }
+}
+
+/// A Job's name: `runner-<workload id>-<attempt>`, at most 63 characters since an id has at most 45; the id of a build
+/// has 32.
+pub(crate) fn job(run: &RunId) -> String {
+    format!("{}-{}-{}", component(run.kind), run.workload, run.attempt)
 }
 
 /// The label key that marks a Job as one that answers to this id: its own or an alias. One `exists` selector finds all.
@@ -60,11 +72,20 @@ pub(crate) fn pod_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, S
 pub(crate) fn own_labels(run: &RunId) -> BTreeMap<String, String> {
     BTreeMap::from([
         (MANAGED_BY.to_owned(), MANAGER.to_owned()),
-        (COMPONENT.to_owned(), RUNNER.to_owned()),
+        (COMPONENT.to_owned(), component(run.kind).to_owned()),
         (ID.to_owned(), run.workload.to_string()),
         (KIND.to_owned(), run.kind.to_string()),
         (ATTEMPT.to_owned(), run.attempt.to_string()),
     ])
+}
+
+/// The labels of the Job of a build.
+pub(crate) fn build_labels(run: &RunId, fingerprint: &str) -> BTreeMap<String, String> {
+    let mut labels = own_labels(run);
+    // A label's value has at most 63 characters.
+    labels.insert(SPEC.to_owned(), fingerprint.chars().take(LABEL).collect());
+    labels.insert(answers_to(&run.workload), "true".to_owned());
+    labels
 }
 
 /// The labels of the Job of a run.
@@ -77,7 +98,7 @@ pub(crate) fn job_labels(run: &RunId, workload: &Workload) -> BTreeMap<String, S
 
 /// The label selector of one attempt's Job.
 pub(crate) fn one_attempt(run: &RunId) -> String {
-    format!("{RUNNERS},{ID}={},{ATTEMPT}={}", run.workload, run.attempt)
+    format!("{OURS},{KIND}={},{ID}={},{ATTEMPT}={}", run.kind, run.workload, run.attempt)
 }
 
 /// Reads back whose Job it is; `None` for one that is not ours.

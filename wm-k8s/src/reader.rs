@@ -1,5 +1,7 @@
 //! The log of a workload: the messages of the manager and what its containers wrote, over all attempts.
 
+mod telling;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -13,7 +15,7 @@ use futures::{
     pin_mut, stream,
 };
 use tokio::sync::Notify;
-use wm_core::{Attempt, Error, ErrorKind, LogQuery, LogRecord, LogSource, LogStream, Result, WorkloadId};
+use wm_core::{Attempt, Error, ErrorKind, LogQuery, LogRecord, LogStream, Result, WorkloadId};
 
 use crate::{
     board::{self, Changes},
@@ -83,6 +85,16 @@ struct Reader {
     /// The Job of each pod that was read from.
     begun: HashMap<String, Arc<str>>,
     opened: Arc<Notify>,
+}
+
+/// What an attempt is to the log that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    New,
+    /// It has been read, but for what was not at its end.
+    Known,
+    /// It is a build, whose log stands in the place of a message; the messages about it are its own.
+    Included,
 }
 
 /// A record on its way out.
@@ -189,7 +201,8 @@ impl Reader {
                     read.insert(job.uid.clone());
                     let next = attempts.get(index + 1).and_then(|(_, next)| board::begun(next));
                     let own = self.told.take_before(next);
-                    let output = self.attempt(job, follow, *is_known, own);
+                    let part = if *is_known { Part::Known } else { Part::New };
+                    let output = self.attempt(job, follow, part, own);
                     pin_mut!(output);
                     while let Some(entry) = output.try_next().await? {
                         yield entry;
@@ -197,7 +210,11 @@ impl Reader {
                 }
                 self.told.hear_unplaced(&self.shared, &self.ids(&jobs));
                 for notice in self.told.take_before(None) {
-                    yield self.say(notice);
+                    let told = self.tell(notice, follow);
+                    pin_mut!(told);
+                    while let Some(entry) = told.try_next().await? {
+                        yield entry;
+                    }
                 }
                 // Who follows a log follows the attempts that began meanwhile, too.
                 if !follow || attempts.is_empty() {
@@ -218,22 +235,21 @@ impl Reader {
         at.or_else(after).unwrap_or(jobs.len())
     }
 
-    /// Reads one attempt, to its end where it is followed, with the messages that were written in its time. Of one that
-    /// is known, only what was not at its end is read.
+    /// Reads one attempt, to its end where it is followed, with the messages that were written in its time.
     fn attempt<'a>(
         &'a mut self,
         job: &'a Arc<JobView>,
         follow: bool,
-        is_known: bool,
+        part: Part,
         mut waiting: VecDeque<Notice>,
     ) -> impl Stream<Item = Result<Entry>> + Send + 'a {
         try_stream! {
-            if !is_known {
+            if part == Part::New {
                 self.bookmark.turn_to(&job.run.workload, job.run.attempt);
             }
             let mut news = self.shared.board.subscribe(&job.name);
             let mut unplaced = self.shared.unplaced.subscribe();
-            let mut any = is_known;
+            let mut any = part == Part::Known;
             loop {
                 news.skip();
                 unplaced.borrow_and_update();
@@ -241,7 +257,7 @@ impl Reader {
                 let mut pods = self.pods(job, follow && ended).await?;
                 // Whether changes were heard of that have not been looked at.
                 let mut has_changed = false;
-                pods.retain(|pod| !is_known || self.bookmark.pods.contains_key(&pod.uid));
+                pods.retain(|pod| part != Part::Known || self.bookmark.pods.contains_key(&pod.uid));
                 for pod in pods {
                     any = true;
                     if self.bookmark.is_done(&pod.uid) {
@@ -250,7 +266,11 @@ impl Reader {
                     // What is known before the program starts is older than all that it will write.
                     if !pod.outputs().any(|output| output.has_started()) {
                         for notice in waiting.drain(..) {
-                            yield self.say(notice);
+                            let told = self.tell(notice, follow);
+                            pin_mut!(told);
+                            while let Some(entry) = told.try_next().await? {
+                                yield entry;
+                            }
                         }
                         continue;
                     }
@@ -265,7 +285,11 @@ impl Reader {
                             while item.first
                                 && let Some(notice) = waiting.pop_front_if(|notice| notice.is_before(&item.record))
                             {
-                                yield self.say(notice);
+                                let told = self.tell(notice, follow);
+                                pin_mut!(told);
+                                while let Some(entry) = told.try_next().await? {
+                                    yield entry;
+                                }
                             }
                             yield self.put(&pod, &names[index], item);
                         }
@@ -275,7 +299,11 @@ impl Reader {
                     }
                     if follow && !pod.is_over() {
                         for notice in waiting.drain(..) {
-                            yield self.say(notice);
+                            let told = self.tell(notice, follow);
+                            pin_mut!(told);
+                            while let Some(entry) = told.try_next().await? {
+                                yield entry;
+                            }
                         }
                         let (names, outputs) = self.outputs(job, &pod, true);
                         if outputs.is_empty() {
@@ -293,9 +321,15 @@ impl Reader {
                                     yield self.put(&pod, &names[index], item);
                                 }
                                 Either::Right(((), _)) => {
-                                    self.hear_meanwhile(job).await?;
-                                    for notice in self.told.take_before(None) {
-                                        yield self.say(notice);
+                                    self.hear_meanwhile(job, part).await?;
+                                    // Those of the workload come when the build's log is read.
+                                    let own = (part != Part::Included).then(|| self.told.take_before(None));
+                                    for notice in own.into_iter().flatten() {
+                                        let told = self.tell(notice, follow);
+                                        pin_mut!(told);
+                                        while let Some(entry) = told.try_next().await? {
+                                            yield entry;
+                                        }
                                     }
                                 }
                             }
@@ -316,21 +350,31 @@ impl Reader {
                     break;
                 }
                 for notice in waiting.drain(..) {
-                    yield self.say(notice);
+                    let told = self.tell(notice, follow);
+                    pin_mut!(told);
+                    while let Some(entry) = told.try_next().await? {
+                        yield entry;
+                    }
                 }
                 if !has_changed {
                     self.opened.notify_one();
                     changed(&mut news, &mut unplaced, self.live).await;
                 }
-                self.hear_meanwhile(job).await?;
-                waiting.extend(self.told.take_before(None));
+                self.hear_meanwhile(job, part).await?;
+                if part != Part::Included {
+                    waiting.extend(self.told.take_before(None));
+                }
             }
-            if follow {
+            if follow && part != Part::Included {
                 self.hear(std::slice::from_ref(job)).await?;
                 waiting.extend(self.told.take_before(None));
             }
             for notice in waiting {
-                yield self.say(notice);
+                let told = self.tell(notice, follow);
+                pin_mut!(told);
+                while let Some(entry) = told.try_next().await? {
+                    yield entry;
+                }
             }
         }
     }
@@ -383,44 +427,6 @@ impl Reader {
             self.begun.insert(pod.uid.clone(), Arc::clone(&pod.job));
         }
         Entry { record: item.record.with_cursor(self.bookmark.to_cursor()), first: item.first }
-    }
-
-    fn say(&mut self, notice: Notice) -> Entry {
-        let record = LogRecord::new(notice.time(), LogSource::Manager, notice.place_in(&mut self.bookmark));
-        Entry { record: record.with_cursor(self.bookmark.to_cursor()), first: true }
-    }
-
-    /// Hears of all messages that have not been told.
-    async fn hear(&mut self, jobs: &[Arc<JobView>]) -> Result<()> {
-        if self.query.container.is_some() {
-            return Ok(());
-        }
-        self.told.hear_unplaced(&self.shared, &self.ids(jobs));
-        for job in jobs {
-            self.told.hear_job(&self.shared, job).await?;
-        }
-        Ok(())
-    }
-
-    /// The same where something has changed on the board; asks for the Job only if it has other messages.
-    async fn hear_meanwhile(&mut self, job: &Arc<JobView>) -> Result<()> {
-        if self.query.container.is_some() {
-            return Ok(());
-        }
-        self.told.hear_unplaced(&self.shared, &self.ids(std::slice::from_ref(job)));
-        let now = self.shared.board.job(&job.name);
-        if now.is_some_and(|now| self.told.has_more(&now)) {
-            self.told.hear_job(&self.shared, job).await?;
-        }
-        Ok(())
-    }
-
-    fn ids(&self, jobs: &[Arc<JobView>]) -> Vec<WorkloadId> {
-        let ids = jobs.iter().flat_map(|job| job.aliases.iter().chain([&job.run.workload]));
-        let mut ids: Vec<_> = ids.chain([&self.id]).cloned().collect();
-        ids.sort();
-        ids.dedup();
-        ids
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
 };
-use wm_core::{Attempt, Result, RunId, RunStatus, Workload, WorkloadId};
+use wm_core::{Attempt, Result, RunId, RunStatus, WorkloadId, WorkloadKind};
 
 use crate::{
     api::{Api, CALLS_AT_ONCE},
@@ -18,6 +18,7 @@ use crate::{
     error::CallError,
     messages::Message,
     names,
+    order::Order,
     rights::Rights,
     security::Restriction,
     settings::{KubernetesSettings, PodSecurity},
@@ -111,7 +112,7 @@ impl Shared {
         if !known.is_empty() {
             return Ok(known);
         }
-        let selector = format!("{},{}", names::RUNNERS, names::answers_to(id));
+        let selector = format!("{},{}", names::OURS, names::answers_to(id));
         let jobs = if self.rights.list_jobs {
             self.api.jobs_with(&selector).await
         } else {
@@ -126,9 +127,11 @@ impl Shared {
 
     /// The same for a role that may list Pods alone: their labels name their Jobs.
     async fn jobs_by_pods(&self, id: &WorkloadId, by_alias: &str) -> Result<Vec<JobObject>, CallError> {
-        let by_id = format!("{},{}={id}", names::RUNNERS, names::ID);
+        let by_id = format!("{},{}={id}", names::OURS, names::ID);
         // The first attempt may have no pod yet.
-        let mut jobs = BTreeSet::from([Arc::from(names::job_of(id, Attempt::FIRST))]);
+        let kind = WorkloadKind::Run;
+        let first = RunId { workload: id.clone(), kind, attempt: Attempt::FIRST };
+        let mut jobs: BTreeSet<Arc<str>> = BTreeSet::from([names::job(&first).into()]);
         for selector in [&by_id, by_alias] {
             let pods = self.api.pods_with(selector).await?;
             jobs.extend(pods.iter().filter_map(PodView::new).map(|pod| pod.job));
@@ -142,6 +145,21 @@ impl Shared {
             }
         }
         Ok(found)
+    }
+
+    /// The Job of a run; the cluster is asked before the answer is none.
+    pub(crate) async fn job_of(&self, run: &RunId) -> Result<Option<JobView>> {
+        let name = names::job(run);
+        if self.follows()
+            && let Some(job) = self.board.job(&name)
+        {
+            return Ok(Some(job).filter(|job| job.run == *run));
+        }
+        match self.api.job::<JobObject>(&name).await {
+            Ok(job) => Ok(JobView::new(&job).filter(|job| job.run == *run)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into_error("the Job could not be read", self.api.namespace())),
+        }
     }
 
     /// The Pods of a Job.
@@ -214,9 +232,8 @@ impl Shared {
     }
 
     /// The messages that the first Job of a workload is to hold, under each of its ids.
-    pub(crate) fn unplaced_of(&self, workload: &Workload) -> Vec<(WorkloadId, Vec<Message>)> {
-        let ids = workload.aliases().chain([workload.id()]);
-        ids.map(|id| (id.clone(), self.unplaced.of(id))).collect()
+    pub(crate) fn unplaced_of(&self, order: Order<'_>) -> Vec<(WorkloadId, Vec<Message>)> {
+        order.ids().map(|id| (id.clone(), self.unplaced.of(id))).collect()
     }
 
     /// Forgets the messages that a Job holds now.

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use kube::api::PropagationPolicy;
 use serde_json::Value;
 use tokio::sync::SemaphorePermit;
-use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, Submission};
+use wm_core::{Attempt, AttemptRequest, Error, ErrorKind, Result, RunId, RunRequest, RunStatus, Submission};
 
 use crate::{
     error::{CallError, Refusal},
     lost,
     manifest::{self, SecretMode},
-    messages::Message,
     metrics, names,
+    order::Order,
     settings::PlainSecrets,
     shared::Shared,
     status::status,
@@ -35,6 +35,23 @@ enum Created {
 }
 
 impl Shared {
+    /// Creates this attempt, or tells where the one is that is there.
+    pub(crate) async fn submit_order(&self, order: Order<'_>, run: RunId) -> Result<Option<RunStatus>> {
+        let turn = self.turns.acquire().await.ok();
+        let secrets = self.secret_mode(order)?;
+        match self.create(order, &run, secrets, turn).await? {
+            Created::Ours(uid) => {
+                self.finish(order, run, &uid, secrets, false).await?;
+                Ok(None)
+            }
+            Created::Taken(job) => {
+                self.adopt(order, &job, secrets).await?;
+                let pods = self.pods_of(&job.name, &job.run).await?;
+                Ok(Some(status(&job, &pods, &[])))
+            }
+        }
+    }
+
     pub(crate) async fn submit(&self, request: &RunRequest) -> Result<Submission> {
         // Of a thousand at once only those whose turn it is take memory for more than their place in the line.
         let turn = self.turns.acquire().await.ok();
@@ -48,7 +65,8 @@ impl Shared {
                 "a run can't be held: the role has no right to patch Jobs, so it could never be started",
             ));
         }
-        let secrets = self.secret_mode(request)?;
+        let order = Order::Run(request);
+        let secrets = self.secret_mode(order)?;
         let mut run = RunId {
             workload: request.workload.id().clone(),
             kind: request.workload.kind(),
@@ -57,18 +75,18 @@ impl Shared {
         match request.workload.attempt() {
             AttemptRequest::Exactly(attempt) => {
                 run.attempt = attempt;
-                match self.create(request, &run, secrets, turn).await? {
-                    Created::Ours(uid) => self.finish(request, run, &uid, secrets, false).await,
-                    Created::Taken(job) => self.adopt(request, &job, secrets).await,
+                match self.create(order, &run, secrets, turn).await? {
+                    Created::Ours(uid) => self.finish(order, run, &uid, secrets, false).await,
+                    Created::Taken(job) => self.adopt(order, &job, secrets).await,
                 }
             }
-            AttemptRequest::Next => self.submit_next(request, run, secrets, turn).await,
+            AttemptRequest::Next => self.submit_next(order, run, secrets, turn).await,
         }
     }
 
     async fn submit_next(
         &self,
-        request: &RunRequest,
+        order: Order<'_>,
         mut run: RunId,
         secrets: SecretMode,
         mut turn: Turn<'_>,
@@ -81,16 +99,16 @@ impl Shared {
             // The name of one that is being deleted is free when it is gone, which `create` waits for.
             if !last.deleting {
                 if !self.has_ended(last).await? {
-                    return self.adopt(request, last, secrets).await;
+                    return self.adopt(order, last, secrets).await;
                 }
                 run.attempt = run.attempt.next();
             }
         }
         loop {
-            match self.create(request, &run, secrets, turn.take()).await? {
-                Created::Ours(uid) => return self.finish(request, run, &uid, secrets, false).await,
+            match self.create(order, &run, secrets, turn.take()).await? {
+                Created::Ours(uid) => return self.finish(order, run, &uid, secrets, false).await,
                 Created::Taken(job) if self.has_ended(&job).await? => run.attempt = run.attempt.next(),
-                Created::Taken(job) => return self.adopt(request, &job, secrets).await,
+                Created::Taken(job) => return self.adopt(order, &job, secrets).await,
             }
         }
     }
@@ -104,12 +122,11 @@ impl Shared {
         Ok(status(job, &pods, &[]).phase.is_terminal())
     }
 
-    fn secret_mode(&self, request: &RunRequest) -> Result<SecretMode> {
+    fn secret_mode(&self, order: Order<'_>) -> Result<SecretMode> {
         if self.rights.create_secrets {
             return Ok(SecretMode::Reference);
         }
-        let has_secrets = request.workload.environment().values().any(wm_core::EnvironmentValue::is_secret);
-        if has_secrets && self.settings.plain_secrets == PlainSecrets::Refuse {
+        if !order.secrets().is_empty() && self.settings.plain_secrets == PlainSecrets::Refuse {
             return Err(Error::new(
                 ErrorKind::PermissionDenied,
                 "the role has no right to create Secrets, and the settings forbid secret values in a Job; `wm role` prints the Role that has it",
@@ -122,14 +139,14 @@ impl Shared {
     /// Creates the Job, waiting for a namesake that is being deleted.
     async fn create(
         &self,
-        request: &RunRequest,
+        order: Order<'_>,
         run: &RunId,
         secrets: SecretMode,
         mut turn: Turn<'_>,
     ) -> Result<Created> {
-        let unplaced = self.unplaced_of(&request.workload);
+        let unplaced = self.unplaced_of(order);
         let mut messages: Vec<_> = unplaced.iter().flat_map(|(_, messages)| messages).cloned().collect();
-        messages.extend(request.messages.iter().flat_map(|text| Message::lines(text)));
+        messages.extend(order.messages());
         messages.sort_by_key(|message| message.time);
         let restriction = self.restriction().await;
         let submitted = Timestamp::now();
@@ -141,15 +158,8 @@ impl Shared {
                     Some(turn) => Some(turn),
                     None => self.turns.acquire().await.ok(),
                 };
-                let manifests = manifest::job(
-                    request,
-                    run,
-                    &self.settings,
-                    restriction,
-                    secrets,
-                    &messages,
-                    Some(submitted),
-                )?;
+                let manifests =
+                    order.manifests(run, &self.settings, restriction, secrets, &messages, submitted)?;
                 let posted = self.api.create_job(&manifests.text).await;
                 (manifests.job, posted)
             };
@@ -218,10 +228,10 @@ impl Shared {
         })
     }
 
-    async fn adopt(&self, request: &RunRequest, job: &JobView, secrets: SecretMode) -> Result<Submission> {
-        if job.fingerprint != request.workload.fingerprint() || job.run.kind != request.workload.kind() {
+    async fn adopt(&self, order: Order<'_>, job: &JobView, secrets: SecretMode) -> Result<Submission> {
+        if job.fingerprint != order.fingerprint() || job.run.kind != order.kind() {
             metrics::conflicted();
-            let message = match request.workload.attempt() {
+            let message = match order.attempt() {
                 AttemptRequest::Exactly(_) => {
                     "this attempt exists with another command, image or environment"
                 }
@@ -235,20 +245,19 @@ impl Shared {
         }
         metrics::adopted();
         // Whoever made it may have died before the Secret was there.
-        self.finish(request, job.run.clone(), &job.uid, secrets, true).await
+        self.finish(order, job.run.clone(), &job.uid, secrets, true).await
     }
 
     async fn finish(
         &self,
-        request: &RunRequest,
+        order: Order<'_>,
         run: RunId,
         uid: &str,
         secrets: SecretMode,
         adopted: bool,
     ) -> Result<Submission> {
-        let has_secret = request.workload.environment().values().any(wm_core::EnvironmentValue::is_secret);
-        if has_secret && secrets == SecretMode::Reference {
-            let secret = manifest::secret(request, &run, self.api.namespace(), uid);
+        if !order.secrets().is_empty() && secrets == SecretMode::Reference {
+            let secret = manifest::secret(order, &run, self.api.namespace(), uid);
             if let Err(error) = self.api.create_secret(&secret).await {
                 let error = error
                     .into_error(

@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Notice {
     time: Option<Timestamp>,
     text: String,
+    /// The build whose log stands here instead of the text.
+    pub(crate) build: Option<(WorkloadId, Attempt)>,
     holder: Holder,
 }
 
@@ -36,7 +38,7 @@ enum Holder {
 
 impl Notice {
     pub(crate) fn of_now(time: Option<Timestamp>, text: &str) -> Self {
-        Self { time, text: text.to_owned(), holder: Holder::Nobody }
+        Self { time, text: text.to_owned(), build: None, holder: Holder::Nobody }
     }
 
     pub(crate) fn time(&self) -> Option<Timestamp> {
@@ -111,6 +113,7 @@ impl Told {
         let new = (first..).zip(new).map(|(count, message)| Notice {
             time: Some(message.time),
             text: message.text,
+            build: message.build,
             holder: Holder::Job(attempt, count),
         });
         let new = new.collect();
@@ -143,6 +146,7 @@ impl Told {
                 new.push(Notice {
                     time: Some(message.time),
                     text: message.text,
+                    build: message.build,
                     holder: Holder::Memory(place.1),
                 });
             }

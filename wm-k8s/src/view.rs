@@ -119,13 +119,14 @@ impl JobView {
     pub(crate) fn new(job: &JobObject) -> Option<Self> {
         let labels = job.metadata.labels.as_ref()?;
         let annotations = job.metadata.annotations.as_ref();
-        let container =
-            job.spec.template.spec.containers.iter().flatten().find(|c| c.name == names::CONTAINER);
+        let run = names::run_of(labels)?;
+        let container_name = names::container(run.kind);
+        let container = job.spec.template.spec.containers.iter().flatten().find(|c| c.name == container_name);
         Some(Self {
             name: job.metadata.name.as_deref()?.into(),
             namespace: job.metadata.namespace.as_deref().unwrap_or_default().into(),
             uid: job.metadata.uid.clone().unwrap_or_default(),
-            run: names::run_of(labels)?,
+            run,
             aliases: names::aliases_of(labels),
             fingerprint: labels.get(names::SPEC).cloned().unwrap_or_default(),
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
@@ -254,6 +255,8 @@ pub(crate) struct PodView {
     /// Since when it has a node.
     pub(crate) scheduled: Option<Timestamp>,
     pub(crate) conditions: Vec<Condition>,
+    /// The name of the main container.
+    pub(crate) container: &'static str,
     pub(crate) main: Option<ContainerState>,
     /// The other containers that have failed or keep the pod waiting.
     pub(crate) stuck: Vec<ContainerStatus>,
@@ -329,10 +332,11 @@ impl PodView {
         let labels: &BTreeMap<_, _> = pod.metadata.labels.as_ref()?;
         let run = names::run_of(labels)?;
         let status = &pod.status;
-        let main = status.container_statuses.iter().flatten().find(|status| status.name == names::CONTAINER);
+        let container = names::container(run.kind);
+        let main = status.container_statuses.iter().flatten().find(|status| status.name == container);
         let init = status.init_container_statuses.iter().flatten().map(|one| (one, true));
         let beside = status.container_statuses.iter().flatten().map(|one| (one, false));
-        let beside = beside.filter(|(one, _)| one.name != names::CONTAINER);
+        let beside = beside.filter(|(one, _)| one.name != container);
         let others = init.chain(beside);
         let is_stuck = |state: &ContainerState| {
             state.waiting.is_some() || state.terminated.as_ref().is_some_and(|end| end.exit_code != 0)
@@ -343,6 +347,7 @@ impl PodView {
             name: pod.metadata.name.as_deref()?.into(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
             job: names::job(&run).into(),
+            container,
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             phase: match status.phase.as_deref() {
                 Some("Succeeded") => PodPhase::Succeeded,
@@ -404,7 +409,7 @@ impl PodView {
     pub(crate) fn outputs(&self) -> impl Iterator<Item = OutputView> {
         let state = self.main.as_ref();
         let main = OutputView {
-            container: names::CONTAINER.to_owned(),
+            container: self.container.to_owned(),
             restarts: self.restarts,
             state: state.map_or(OutputState::Waiting, |state| OutputState::new(state, self.waits_again)),
             is_init: false,

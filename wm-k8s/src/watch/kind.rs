@@ -57,7 +57,7 @@ impl Kind for Jobs {
     }
 
     async fn list(api: &Api, board: &Board, least: &str) -> Result<String, CallError> {
-        let (jobs, version) = api.list_at(Self::requests(api), runners(), |job| JobView::new(&job)).await?;
+        let (jobs, version) = api.list_at(Self::requests(api), ours(), |job| JobView::new(&job)).await?;
         if is_older(&version, least) {
             return Ok(least.to_owned());
         }
@@ -106,7 +106,7 @@ impl Kind for Pods {
     }
 
     async fn list(api: &Api, board: &Board, least: &str) -> Result<String, CallError> {
-        let (pods, version) = api.list_at(Self::requests(api), runners(), |pod| PodView::new(&pod)).await?;
+        let (pods, version) = api.list_at(Self::requests(api), ours(), |pod| PodView::new(&pod)).await?;
         if is_older(&version, least) {
             return Ok(least.to_owned());
         }
@@ -120,8 +120,8 @@ impl Kind for Pods {
     }
 }
 
-fn runners() -> ListParams {
-    ListParams::default().labels(names::RUNNERS)
+fn ours() -> ListParams {
+    ListParams::default().labels(names::OURS)
 }
 
 /// Whether a list shows less than what is known: versions are numbers that grow. One that is none is taken as it comes.
