@@ -23,6 +23,7 @@ mod failure;
 mod fixture;
 mod flight;
 mod jobs;
+mod lookup;
 mod naming;
 mod plan;
 mod settings;
@@ -34,6 +35,7 @@ pub use crate::{
     engine::{BuildKit, Buildah, BuilderEngine, Kaniko, Work},
     failure::BuildFailed,
     jobs::{BuildEnd, BuildSubmission, BuilderJobs},
+    lookup::{RegistryCredentials, RegistryProbe},
     plan::{BuildId, BuildPlan},
     settings::{BuilderSettings, EngineName, Mirror, Platform},
     strategy::{Prebuilt, Reuse},
