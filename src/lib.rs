@@ -38,7 +38,7 @@ pub use wm_core::{
 pub use crate::{
     launcher::{Launcher, LauncherSettings, RunHandle},
     metrics::{describe_metrics, metrics},
-    server::{RunnerCall, ServerInterface, SnapshotImages},
+    server::{ImageCall, RunnerCall, ServerInterface, SnapshotImages},
     setup::{Configuration, Setup, from_env},
     sources::{AWS, KUBERNETES, LOCAL, registry},
 };

@@ -41,6 +41,17 @@ pub struct RunnerCall {
     pub timeout_in_seconds: u64,
 }
 
+/// The image of a runner, as the server asks for it.
+#[derive(Clone, Debug)]
+pub struct ImageCall {
+    /// What the workload's id names.
+    pub kind: WorkloadKind,
+    /// The Dockerfile that the server made, as text; empty for none.
+    pub dockerfile: String,
+    /// `repository:tag` without a registry, the tag a hash of the Dockerfile; empty for none.
+    pub image_name: String,
+}
+
 impl ServerInterface {
     /// Makes the interface to a launcher.
     pub fn new(launcher: Launcher) -> Self {
@@ -54,13 +65,20 @@ impl ServerInterface {
         self
     }
 
-    /// Finds the image of a runner, with its registry: built, prebuilt or the snapshot's own, as configured.
+    /// Finds the image of a runner, with its registry: built, prebuilt or the snapshot's own, as configured. Only where
+    /// images are built do the Dockerfile and the name count.
     ///
     /// # Errors
     /// As [`WorkloadManager::resolve_image`](wm_core::WorkloadManager::resolve_image); the reason is in the log too.
-    pub async fn build_and_push_image(&self, workload: &WorkloadId, kind: WorkloadKind) -> Result<String> {
-        let image = (self.snapshot_images)(workload, kind);
-        let request = ImageRequest::new(workload.clone(), kind, image);
+    pub async fn build_and_push_image(&self, workload: &WorkloadId, call: ImageCall) -> Result<String> {
+        let image = (self.snapshot_images)(workload, call.kind);
+        let mut request = ImageRequest::new(workload.clone(), call.kind, image);
+        if !call.dockerfile.is_empty() {
+            request = request.with_dockerfile(call.dockerfile);
+        }
+        if !call.image_name.is_empty() {
+            request = request.with_image_name(call.image_name);
+        }
         match self.launcher.manager().resolve_image(&request).await {
             Ok(resolved) => Ok(resolved.image.to_string()),
             Err(error) => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 use serde_json::Value;
 use workload_manager::{
-    Outcome, Reason, RunHandle, RunnerCall, ServerInterface, Setup, WorkloadId, WorkloadKind,
+    ImageCall, Outcome, Reason, RunHandle, RunnerCall, ServerInterface, Setup, WorkloadId, WorkloadKind,
 };
 
 /// Stands in for the entrypoint: prints its arguments.
@@ -60,8 +60,11 @@ async fn replay(server: &ServerInterface, calls: Vec<&Value>) -> Result<(), work
         let keyword = &call["keyword"];
         match call["method"].as_str().unwrap() {
             "build_and_push_image" => {
-                let kind: WorkloadKind = keyword["workload_type"].as_str().unwrap().parse().unwrap();
-                image = server.build_and_push_image(&id(call), kind).await?;
+                let text = |name: &str| keyword[name].as_str().unwrap().to_owned();
+                let kind: WorkloadKind = text("workload_type").parse().unwrap();
+                let (dockerfile, image_name) = (text("dockerfile"), text("image_name"));
+                let asked = ImageCall { kind, dockerfile, image_name };
+                image = server.build_and_push_image(&id(call), asked).await?;
                 assert_eq!(image, IMAGE);
             }
             "log" => server.log(&id(call), keyword["message"].as_str().unwrap()).await,

@@ -27,6 +27,9 @@ use crate::{
 
 /// Builds an image for each Dockerfile, once: whoever else needs it, on whatever server, waits for the same build.
 ///
+/// A request that brings an image and nothing to build from has been here before: a server asks for the image first and
+/// for the run with it then.
+///
 /// An image is named by the hash of its Dockerfile, so one that is in the registry already is taken as it is. When
 /// nobody can tell whether it is, it is built: a registry that can't be asked fails no launch.
 #[derive(Clone)]
@@ -201,6 +204,12 @@ impl ImageStrategy for Build {
     }
 
     async fn resolve(&self, request: &ImageRequest) -> Result<ResolvedImage> {
+        if let (Some(image), None, None) =
+            (&request.snapshot_image, &request.dockerfile, &request.requirements)
+        {
+            let explanation = format!("Image {image}: it was given, with nothing to build another from.");
+            return Ok(ResolvedImage::new(image.clone(), explanation));
+        }
         let order = self.workshop.order(request)?;
         let name = order.wanted.image.clone();
         let flight = self.workshop.flight(order);

@@ -133,6 +133,19 @@ mod tests {
         assert_eq!(hash(older), "ad23ff19499df59aa21d8df068a7debc");
     }
 
+    /// What a real server sent, as it was recorded.
+    #[test]
+    fn a_recorded_dockerfile_is_generated_with_its_hash() {
+        let mut recorded = requirements(
+            &[],
+            &["Jinja2", "aws-profile-manager", "boto3", "kubernetes>=21.7,<26", "s3fs>2022.3.0,!=2025.3.1"],
+            PythonInstaller::Uv,
+        );
+        recorded.parent = "zenmldocker/zenml:0.98.0-py3.11".parse().unwrap();
+        let text = generate_dockerfile(&recorded).unwrap();
+        assert_eq!(dockerfile_hash(&text), "725d2f83a7b3c8c28180d5868ad68b37");
+    }
+
     #[test]
     fn the_text_is_that_of_the_server() {
         let text = generate_dockerfile(&requirements(

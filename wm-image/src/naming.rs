@@ -31,7 +31,7 @@ impl Wanted {
             (None, Some(requirements)) => generate_dockerfile(requirements),
             (None, None) => Err(Error::new(
                 ErrorKind::InvalidRequest,
-                "there is neither a Dockerfile nor a list of requirements to build the runner's image from; pass one, or set a prebuilt runner image",
+                "there is neither a Dockerfile nor a list of requirements to build the runner's image from, and no image to take instead; pass one of them, or set a prebuilt runner image",
             )),
         }
         .map_err(|error| error.with_context("workload", request.workload.as_str()))?;

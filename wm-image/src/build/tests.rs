@@ -429,13 +429,27 @@ async fn no_credential_is_in_a_plan_a_log_an_error_or_a_debug() {
     }
 }
 
+#[tokio::test]
+async fn an_image_that_was_given_with_nothing_to_build_from_is_taken() {
+    let yard = Yard::new();
+    let given: ImageReference = by_digest(DIGEST).parse().unwrap();
+    let request = ImageRequest::new(WorkloadId::new("w").unwrap(), WorkloadKind::Run, Some(given.clone()));
+    assert_eq!(yard.build(settings()).resolve(&request).await.unwrap().image, given);
+    assert_eq!(yard.seen().probes, 0);
+}
+
 /// The strategy as the conformance kit makes it: each server builds for the same registry.
-struct Harness(Yard);
+struct Harness {
+    yard: Yard,
+    /// Whether the kit's requests get the Dockerfile that they lack.
+    brings_dockerfile: bool,
+}
 
 #[async_trait]
 impl StrategyHarness for Harness {
     async fn strategy(&self) -> Arc<dyn ImageStrategy> {
-        Arc::new(Defaults(self.0.build(settings())))
+        let build = self.yard.build(settings());
+        if self.brings_dockerfile { Arc::new(Defaults(build)) } else { Arc::new(build) }
     }
 
     fn snapshot_image(&self) -> ImageReference {
@@ -443,7 +457,7 @@ impl StrategyHarness for Harness {
     }
 
     fn needs_snapshot_image(&self) -> bool {
-        false
+        !self.brings_dockerfile
     }
 }
 
@@ -475,5 +489,15 @@ mod conformance {
         yard
     }
 
-    wm_core::strategy_conformance!(Harness(quick()));
+    mod building {
+        use super::*;
+
+        wm_core::strategy_conformance!(Harness { yard: quick(), brings_dockerfile: true });
+    }
+
+    mod given {
+        use super::*;
+
+        wm_core::strategy_conformance!(Harness { yard: quick(), brings_dockerfile: false });
+    }
 }
