@@ -99,6 +99,7 @@ impl Setup {
         let mut loader = Loader::new()
             .environment(self.environment.iter().cloned())
             .check(variable::POD_RESOURCES, |value| fields(rules::resources(value)))
+            .check(variable::BUILDER_RESOURCES, |value| fields(rules::resources(value)))
             .check(variable::NODE_SELECTOR, |value| fields(rules::node_selector(value)))
             .check(variable::TOLERATIONS, |value| fields(rules::tolerations(value)))
             .check(variable::POD_FAILURE_POLICY, |value| fields(rules::pod_failure_policy(value)))

@@ -6,8 +6,8 @@ use crate::{
     problem::Warning,
     reader::Reader,
     sensitive::Sensitive,
-    settings::{AwsSection, KubernetesSection, LauncherSection, Settings},
-    table::{self, Circumstances},
+    settings::{AwsSection, BuilderSection, KubernetesSection, LauncherSection, Settings},
+    table::{self, Circumstances, Variable},
 };
 
 /// Reads everything. What can't be read is reported, and stands as empty in the result.
@@ -82,7 +82,46 @@ fn kubernetes_section(reader: &mut Reader<'_>) -> KubernetesSection {
         image_pull_grace_seconds: reader.read(&table::IMAGE_PULL_GRACE_SECONDS).unwrap_or_default(),
         plain_secrets: reader.read(&table::PLAIN_SECRETS).unwrap_or_default(),
         kubeconfig_context: reader.read(&table::KUBECONFIG_CONTEXT),
+        builder: builder_section(reader),
+        plain_http_registries: reader.read(&table::PLAIN_HTTP_REGISTRIES).unwrap_or_default(),
+        docker_config_file: reader.read(&table::DOCKER_CONFIG_FILE),
+        pin_image_digests: reader.read(&table::PIN_IMAGE_DIGESTS).unwrap_or_default(),
     }
+}
+
+fn builder_section(reader: &mut Reader<'_>) -> BuilderSection {
+    BuilderSection {
+        engine: reader.read(&table::BUILDER_ENGINE).unwrap_or_default(),
+        image: reader.read(&table::BUILDER_IMAGE),
+        resources: reader.read(&table::BUILDER_RESOURCES),
+        timeout_seconds: reader.read(&table::BUILDER_TIMEOUT_SECONDS).unwrap_or_default(),
+        service_account: reader.read(&table::BUILDER_SERVICE_ACCOUNT),
+        docker_config_secret: reader.read(&table::BUILDER_DOCKER_CONFIG_SECRET),
+        cache_repository: reader.read(&table::BUILDER_CACHE_REPOSITORY),
+        platform: reader.read(&table::BUILDER_PLATFORM),
+        ca_bundle_config_map: reader.read(&table::BUILDER_CA_BUNDLE_CONFIG_MAP),
+        mirrors: reader.read(&table::BUILDER_MIRRORS).unwrap_or_default(),
+        rebuild_salt: reader.read(&table::BUILDER_REBUILD_SALT),
+        maximum_age_seconds: reader.read(&table::BUILDER_MAXIMUM_AGE_SECONDS),
+    }
+}
+
+/// The variables that only matter when images are built.
+fn only_for_building() -> [&'static Variable; 12] {
+    [
+        &table::BUILDER_ENGINE.variable,
+        &table::BUILDER_IMAGE.variable,
+        &table::BUILDER_RESOURCES.variable,
+        &table::BUILDER_TIMEOUT_SECONDS.variable,
+        &table::BUILDER_SERVICE_ACCOUNT.variable,
+        &table::BUILDER_DOCKER_CONFIG_SECRET.variable,
+        &table::BUILDER_CACHE_REPOSITORY.variable,
+        &table::BUILDER_PLATFORM.variable,
+        &table::BUILDER_CA_BUNDLE_CONFIG_MAP.variable,
+        &table::BUILDER_MIRRORS.variable,
+        &table::BUILDER_REBUILD_SALT.variable,
+        &table::BUILDER_MAXIMUM_AGE_SECONDS.variable,
+    ]
 }
 
 fn check_together(reader: &mut Reader<'_>, circumstances: Circumstances, kubernetes: &KubernetesSection) {
@@ -99,8 +138,19 @@ fn check_together(reader: &mut Reader<'_>, circumstances: Circumstances, kuberne
     }
     if building {
         reader.warn_if_set(&table::RUNNER_IMAGE.variable, "is ignored: runner images are built");
+        if kubernetes.pin_image_digests {
+            let message = "has no effect: images that are built are always named by digest";
+            reader.warn_if_set(&table::PIN_IMAGE_DIGESTS.variable, message);
+        }
     } else {
-        reader.warn_if_set(&table::DOCKER_REGISTRY.variable, "has no effect: runner images are not built");
+        for variable in [&table::DOCKER_REGISTRY.variable].into_iter().chain(only_for_building()) {
+            reader.warn_if_set(variable, "has no effect: runner images are not built");
+        }
+        if !kubernetes.pin_image_digests {
+            for variable in [&table::PLAIN_HTTP_REGISTRIES.variable, &table::DOCKER_CONFIG_FILE.variable] {
+                reader.warn_if_set(variable, "has no effect: no registry is asked about images");
+            }
+        }
     }
     if family != Family::Aws {
         for variable in [&table::BUCKET.variable, &table::REGION.variable] {

@@ -1,6 +1,7 @@
 //! From the text of a variable to its type: pure functions, one fault a sentence.
 
 pub(crate) mod bucket;
+pub(crate) mod build;
 pub(crate) mod image;
 pub(crate) mod json;
 pub(crate) mod name;

@@ -46,7 +46,7 @@ pub use crate::problem::{FieldProblem, Problem, Problems, Warning};
 pub use crate::reference::reference;
 pub use crate::sensitive::Sensitive;
 pub use crate::settings::{
-    AwsSection, ImagePullPolicy, KubernetesSection, LauncherSection, PlainSecrets, PodSecurity, S3Location,
-    Settings,
+    AwsSection, BuilderEngine, BuilderSection, ImagePullPolicy, KubernetesSection, LauncherSection, Mirror,
+    PlainSecrets, PodSecurity, S3Location, Settings,
 };
 pub use crate::table::{Documented, Requirement, Section, Variable, variables};

@@ -76,6 +76,76 @@ pub struct KubernetesSection {
     pub plain_secrets: PlainSecrets,
     /// The context of the kubeconfig; its current one if `None`.
     pub kubeconfig_context: Option<String>,
+    /// How images are built.
+    pub builder: BuilderSection,
+    /// The registries, `host[:port]`, that are asked over plain HTTP.
+    pub plain_http_registries: Vec<String>,
+    /// A docker `config.json` with the manager's own credentials for registries; the usual place if `None`.
+    pub docker_config_file: Option<String>,
+    /// Whether runs name their images by digest, where they are not built.
+    pub pin_image_digests: bool,
+}
+
+/// How images are built.
+#[derive(Clone, Debug, Serialize)]
+pub struct BuilderSection {
+    /// What builds.
+    pub engine: BuilderEngine,
+    /// The image of the builder; the engine's own if `None`.
+    pub image: Option<String>,
+    /// Requests and limits, as a Kubernetes `ResourceRequirements`; what most builds need if `None`.
+    pub resources: Option<Value>,
+    /// How long a build may run.
+    pub timeout_seconds: u32,
+    /// The service account of the builder's pod; that of all pods if `None`.
+    pub service_account: Option<String>,
+    /// The name of a docker config Secret.
+    pub docker_config_secret: Option<String>,
+    /// Where the layers of builds are kept.
+    pub cache_repository: Option<String>,
+    /// The platform that images are built for: `linux/<architecture>`.
+    pub platform: Option<String>,
+    /// The name of a `ConfigMap` with certificates.
+    pub ca_bundle_config_map: Option<String>,
+    /// Where images come from instead of their registries.
+    pub mirrors: Vec<Mirror>,
+    /// A text that changes the names of all images.
+    pub rebuild_salt: Option<String>,
+    /// How old an image may get.
+    pub maximum_age_seconds: Option<u32>,
+}
+
+/// What builds images.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuilderEngine {
+    /// kaniko, the community's fork.
+    #[default]
+    Kaniko,
+    /// `BuildKit` without root.
+    BuildKit,
+    /// buildah.
+    Buildah,
+}
+
+impl BuilderEngine {
+    /// Spells it as the variable does.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kaniko => "kaniko",
+            Self::BuildKit => "buildkit",
+            Self::Buildah => "buildah",
+        }
+    }
+}
+
+/// Where the images of a registry come from instead.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Mirror {
+    /// The registry that images name.
+    pub registry: String,
+    /// Who has them: `host[:port][/path]`.
+    pub location: String,
 }
 
 /// What only AWS needs.

@@ -1,6 +1,7 @@
 //! The one table of the variables, and what an entry says.
 
 mod aws;
+mod builder;
 mod image;
 mod kubernetes;
 mod pod;
@@ -11,6 +12,12 @@ use std::fmt;
 
 pub(crate) use crate::table::{
     aws::{BUCKET, REGION},
+    builder::{
+        BUILDER_CA_BUNDLE_CONFIG_MAP, BUILDER_CACHE_REPOSITORY, BUILDER_DOCKER_CONFIG_SECRET, BUILDER_ENGINE,
+        BUILDER_IMAGE, BUILDER_MAXIMUM_AGE_SECONDS, BUILDER_MIRRORS, BUILDER_PLATFORM, BUILDER_REBUILD_SALT,
+        BUILDER_RESOURCES, BUILDER_SERVICE_ACCOUNT, BUILDER_TIMEOUT_SECONDS, DOCKER_CONFIG_FILE,
+        PIN_IMAGE_DIGESTS, PLAIN_HTTP_REGISTRIES,
+    },
     image::{BUILD_RUNNER_IMAGE, DOCKER_REGISTRY, IMAGE_PULL_POLICY, IMAGE_PULL_SECRETS, RUNNER_IMAGE},
     kubernetes::{
         ENABLE_EXTERNAL_LOGS, JOB_BACKOFF_LIMIT, KUBECONFIG_CONTEXT, NAMESPACE, PLAIN_SECRETS,
@@ -178,7 +185,7 @@ const COMMON: Variable = Variable {
 };
 
 /// In the order of the reference page.
-static TABLE: [&Variable; 29] = [
+static TABLE: [&Variable; 44] = [
     &IMPLEMENTATION_SOURCE.variable,
     &MAX_CONCURRENT_SNAPSHOT_RUNS.variable,
     &MAX_CONCURRENT_TEMPLATE_RUNS.variable,
@@ -188,6 +195,21 @@ static TABLE: [&Variable; 29] = [
     &BUILD_RUNNER_IMAGE.variable,
     &DOCKER_REGISTRY.variable,
     &RUNNER_IMAGE.variable,
+    &PIN_IMAGE_DIGESTS.variable,
+    &BUILDER_ENGINE.variable,
+    &BUILDER_IMAGE.variable,
+    &BUILDER_RESOURCES.variable,
+    &BUILDER_TIMEOUT_SECONDS.variable,
+    &BUILDER_SERVICE_ACCOUNT.variable,
+    &BUILDER_DOCKER_CONFIG_SECRET.variable,
+    &BUILDER_CACHE_REPOSITORY.variable,
+    &BUILDER_PLATFORM.variable,
+    &BUILDER_CA_BUNDLE_CONFIG_MAP.variable,
+    &BUILDER_MIRRORS.variable,
+    &BUILDER_REBUILD_SALT.variable,
+    &BUILDER_MAXIMUM_AGE_SECONDS.variable,
+    &PLAIN_HTTP_REGISTRIES.variable,
+    &DOCKER_CONFIG_FILE.variable,
     &ENABLE_EXTERNAL_LOGS.variable,
     &POD_RESOURCES.variable,
     &TTL_SECONDS_AFTER_FINISHED.variable,

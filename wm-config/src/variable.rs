@@ -58,6 +58,39 @@ pub const PLAIN_SECRETS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_PLAIN_SECRETS
 /// The context of the kubeconfig to use.
 pub const KUBECONFIG_CONTEXT: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_KUBECONFIG_CONTEXT";
 
+/// What builds images.
+pub const BUILDER_ENGINE: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_ENGINE";
+/// The image of the builder.
+pub const BUILDER_IMAGE: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_IMAGE";
+/// Requests and limits of the builder.
+pub const BUILDER_RESOURCES: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_RESOURCES";
+/// How long a build may run.
+pub const BUILDER_TIMEOUT_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_TIMEOUT_SECONDS";
+/// The service account of the builder.
+pub const BUILDER_SERVICE_ACCOUNT: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_SERVICE_ACCOUNT";
+/// The Secret with the builder's credentials.
+pub const BUILDER_DOCKER_CONFIG_SECRET: &str =
+    "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_DOCKER_CONFIG_SECRET";
+/// Where the layers of builds are kept.
+pub const BUILDER_CACHE_REPOSITORY: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_CACHE_REPOSITORY";
+/// The platform that images are built for.
+pub const BUILDER_PLATFORM: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_PLATFORM";
+/// The certificates that the builder trusts.
+pub const BUILDER_CA_BUNDLE_CONFIG_MAP: &str =
+    "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_CA_BUNDLE_CONFIG_MAP";
+/// Where images come from instead of their registries.
+pub const BUILDER_MIRRORS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_MIRRORS";
+/// A text that changes the names of all images.
+pub const BUILDER_REBUILD_SALT: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_REBUILD_SALT";
+/// How old an image may get.
+pub const BUILDER_MAXIMUM_AGE_SECONDS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILDER_MAXIMUM_AGE_SECONDS";
+/// The registries that are asked over plain HTTP.
+pub const PLAIN_HTTP_REGISTRIES: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_PLAIN_HTTP_REGISTRIES";
+/// The manager's own credentials for registries.
+pub const DOCKER_CONFIG_FILE: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_DOCKER_CONFIG_FILE";
+/// Whether runs name their images by digest.
+pub const PIN_IMAGE_DIGESTS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_PIN_IMAGE_DIGESTS";
+
 /// The S3 bucket of the external logs.
 pub const BUCKET: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_BUCKET";
 /// The AWS region of registry and bucket.

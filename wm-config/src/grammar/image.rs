@@ -45,6 +45,14 @@ pub(crate) fn registry(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+/// Where layers are kept: `host[:port]/path`.
+pub(crate) fn repository(text: &str) -> Parsed<String> {
+    match registry(text) {
+        Ok(name) if !name.contains('/') => fault("has a host, but no repository behind it"),
+        parsed => parsed,
+    }
+}
+
 /// An image: `[host[:port]/]path[:tag][@digest]`.
 pub(crate) fn reference(text: &str) -> Parsed<String> {
     if let Some(message) = foreign_fault(text) {
@@ -211,6 +219,13 @@ mod tests {
             assert!(faults[0].contains(word), "{text}: {faults:?}");
         }
         assert!(registry(&format!("a.b/{}", "c".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn a_repository_has_a_path() {
+        assert_eq!(repository("a.b:5000/c").as_deref(), Ok("a.b:5000/c"));
+        assert!(repository("a.b:5000").is_err());
+        assert!(repository("a.b/c:1").is_err());
     }
 
     #[test]

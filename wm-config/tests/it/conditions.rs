@@ -92,6 +92,23 @@ fn what_has_no_effect_is_warned_of() {
 }
 
 #[test]
+fn what_is_for_builds_alone_has_no_effect_without_them() {
+    let builders = || wm_config::variables().filter(|entry| entry.name.contains("_BUILDER_"));
+    let lookups = [variable::PLAIN_HTTP_REGISTRIES, variable::DOCKER_CONFIG_FILE];
+    let mut set: Vec<(&str, &str)> = builders().map(|entry| (entry.name, entry.example)).collect();
+    set.extend([(lookups[0], "a.b:5000"), (lookups[1], "/a/config.json")]);
+    let all: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
+    assert_eq!(all.len(), 14);
+    assert_eq!(warned("kubernetes", &set), all);
+    let pin = (variable::PIN_IMAGE_DIGESTS, "true");
+    set.push(pin);
+    assert_eq!(warned("kubernetes", &set), all[..12], "who pins asks registries");
+    let building = [(variable::BUILD_RUNNER_IMAGE, "1"), (variable::DOCKER_REGISTRY, "a.b")];
+    set.extend(building);
+    assert_eq!(warned("kubernetes", &set), [variable::PIN_IMAGE_DIGESTS]);
+}
+
+#[test]
 fn what_has_consequences_is_warned_of() {
     let risky = [(variable::TTL_SECONDS_AFTER_FINISHED, "0"), (variable::JOB_BACKOFF_LIMIT, "1")];
     assert_eq!(warned("kubernetes", &risky), risky.map(|(name, _)| name));
