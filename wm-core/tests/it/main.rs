@@ -5,6 +5,7 @@
 mod archive;
 mod batches;
 mod faults;
+mod image_reference;
 mod manager_faults;
 mod memory;
 mod store_faults;
