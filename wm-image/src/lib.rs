@@ -1,7 +1,9 @@
-//! Chooses the image that a runner starts from.
+//! Chooses the image that a runner starts from, and builds it where that is asked for.
 //!
 //! Each way is an [`ImageStrategy`](wm_core::ImageStrategy): [`Reuse`] takes the image of the workload's snapshot,
-//! [`Prebuilt`] one image for all. Nothing here talks to a cluster or a cloud.
+//! [`Prebuilt`] one image for all, [`Build`] makes one for each Dockerfile, once. Nothing here talks to a cluster or a
+//! cloud: a build is a pod template that a [`BuilderEngine`] makes (pure), and [`BuilderJobs`] is the seam behind which it
+//! runs. [`RegistryProbe`] asks registries over the OCI protocol.
 //!
 //! ```
 //! use wm_core::{ImageRequest, ImageStrategy as _, WorkloadId, WorkloadKind};
@@ -38,5 +40,5 @@ pub use crate::{
     lookup::{RegistryCredentials, RegistryProbe},
     plan::{BuildId, BuildPlan},
     settings::{BuilderSettings, EngineName, Mirror, Platform},
-    strategy::{Prebuilt, Reuse},
+    strategy::{Pinned, Prebuilt, Reuse},
 };

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use wm_core::{
-    Capabilities, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ResolvedImage, Result,
+    Capabilities, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ManifestProbe, Probe,
+    ResolvedImage, Result,
 };
 
 /// Starts each runner from the image that its snapshot was built with, unchanged.
@@ -69,10 +72,61 @@ impl ImageStrategy for Prebuilt {
     }
 }
 
+/// Names the image that another strategy chooses by the digest that its registry has for it now, so that what ran can be
+/// told later.
+///
+/// When the registry can't tell, the image stays as it was named.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    strategy: Arc<dyn ImageStrategy>,
+    probe: Arc<dyn ManifestProbe>,
+}
+
+impl Pinned {
+    /// Pins what a strategy chooses.
+    pub fn new(strategy: Arc<dyn ImageStrategy>, probe: Arc<dyn ManifestProbe>) -> Self {
+        Self { strategy, probe }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ImageStrategy for Pinned {
+    fn name(&self) -> &'static str {
+        self.strategy.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.strategy.capabilities()
+    }
+
+    async fn resolve(&self, request: &ImageRequest) -> Result<ResolvedImage> {
+        let resolved = self.strategy.resolve(request).await?;
+        let image = &resolved.image;
+        if image.digest().is_some() {
+            return Ok(resolved);
+        }
+        let explanation = resolved.explanation.trim_end_matches('.');
+        match self.probe.probe(image).await {
+            Probe::Found(digest) => {
+                let pinned = image.with_digest(&digest)?;
+                let explanation = format!("{explanation}, pinned to {pinned}.");
+                Ok(ResolvedImage::new(pinned, explanation))
+            }
+            Probe::Absent => {
+                let explanation = format!("{explanation}; not pinned, as its registry does not have it.");
+                Ok(ResolvedImage::new(image.clone(), explanation))
+            }
+            Probe::Unknown(why) => {
+                let explanation = format!("{explanation}; not pinned, as nobody can tell its digest: {why}.");
+                Ok(ResolvedImage::new(image.clone(), explanation))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wm_core::{WorkloadId, WorkloadKind, testkit::StrategyHarness};
 
     use super::*;
@@ -114,6 +168,52 @@ mod tests {
             strategy: Arc::new(Prebuilt::new("r.io/runner:2".parse().unwrap())),
             needs_snapshot_image: false,
         });
+    }
+
+    /// A registry that has one image, or does not tell.
+    #[derive(Debug)]
+    struct Registry(Probe);
+
+    #[async_trait]
+    impl ManifestProbe for Registry {
+        async fn probe(&self, image: &ImageReference) -> Probe {
+            assert_eq!(image.digest(), None, "a digest needs no question");
+            self.0.clone()
+        }
+    }
+
+    fn pinned(probe: Probe) -> Pinned {
+        Pinned::new(Arc::new(Reuse::new()), Arc::new(Registry(probe)))
+    }
+
+    fn digest() -> String {
+        format!("sha256:{}", "0".repeat(64))
+    }
+
+    mod pinning {
+        use super::*;
+
+        wm_core::strategy_conformance!(Harness {
+            strategy: Arc::new(pinned(Probe::Found(digest()))),
+            needs_snapshot_image: true
+        });
+    }
+
+    #[tokio::test]
+    async fn pinning_names_the_digest_if_it_is_known() {
+        let by_digest = format!("r.io/a@{}", digest());
+        let tagged = request(Some("r.io/a:1"));
+        let resolved = pinned(Probe::Found(digest())).resolve(&tagged).await.unwrap();
+        assert_eq!(resolved.image.as_str(), by_digest);
+        for (probe, why) in
+            [(Probe::Absent, "does not have it"), (Probe::Unknown("it is down".to_owned()), "it is down")]
+        {
+            let resolved = pinned(probe.clone()).resolve(&tagged).await.unwrap();
+            assert_eq!(resolved.image.as_str(), "r.io/a:1", "nobody's trouble fails a launch");
+            assert!(resolved.explanation.contains(why), "{}", resolved.explanation);
+            let fixed = pinned(probe).resolve(&request(Some(&by_digest))).await.unwrap();
+            assert_eq!(fixed.image.as_str(), by_digest);
+        }
     }
 
     fn request(image: Option<&str>) -> ImageRequest {
