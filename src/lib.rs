@@ -20,6 +20,7 @@
 //! # }).unwrap();
 //! ```
 
+mod images;
 mod launcher;
 #[cfg(feature = "local")]
 pub mod local;

@@ -195,7 +195,7 @@ impl Configuration {
             )
             .with_context("source", self.source()));
         }
-        ManagerOptions::new(&self.settings).images()?.resolve(request).await
+        ManagerOptions::new(&self.settings).images.name(request).await
     }
 
     /// Makes the implementation.

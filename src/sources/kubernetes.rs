@@ -3,7 +3,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use wm_core::{ManagerFactory, Result, WorkloadManager};
-use wm_k8s::{KubernetesWorkloadManager, connect};
 
 use super::ManagerOptions;
 
@@ -23,8 +22,7 @@ impl ManagerFactory for KubernetesFactory {
 
     async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
         let options = ManagerOptions::parse(options)?;
-        let images = options.images()?;
-        let client = connect(&options.credentials()).await?;
-        Ok(Arc::new(KubernetesWorkloadManager::new(client, options.kubernetes, images).await?))
+        let cluster = options.credentials();
+        Ok(Arc::new(options.manager(&cluster).await?))
     }
 }

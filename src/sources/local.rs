@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use wm_core::{Error, ErrorKind, ManagerFactory, Result, WorkloadManager};
-use wm_k8s::{Credentials, KubernetesWorkloadManager, connect};
+use wm_k8s::Credentials;
 use wm_local::ClusterOptions;
 
 use super::ManagerOptions;
@@ -25,22 +25,20 @@ impl ManagerFactory for LocalFactory {
 
     async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
         let options = ManagerOptions::parse(options)?;
-        let images = options.images()?;
-        let settings = options.kubernetes;
         if let Some(running) = local::running().await {
             let kubeconfig = tokio::fs::read_to_string(&running.kubeconfig).await.map_err(|error| {
                 Error::new(ErrorKind::Unavailable, "the running cluster's kubeconfig can't be read")
                     .with_context("path", running.kubeconfig.display().to_string())
                     .with_source(error)
             })?;
-            let client = connect(&Credentials::Kubeconfig(kubeconfig)).await?;
-            return Ok(Arc::new(KubernetesWorkloadManager::new(client, settings, images).await?));
+            return Ok(Arc::new(options.manager(&Credentials::Kubeconfig(kubeconfig)).await?));
         }
         let mut own = ClusterOptions::default();
+        let settings = &options.kubernetes;
         own.namespaces = vec![settings.namespace.clone()];
         own.service_accounts = vec![(settings.namespace.clone(), settings.service_account.clone())];
         let cluster = local::start(own).await?;
-        let client = connect(&Credentials::Kubeconfig(cluster.kubeconfig())).await?;
-        Ok(Arc::new(KubernetesWorkloadManager::new(client, settings, images).await?.keeping(cluster)))
+        let manager = options.manager(&Credentials::Kubeconfig(cluster.kubeconfig())).await?;
+        Ok(Arc::new(manager.keeping(cluster)))
     }
 }

@@ -3,9 +3,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wm_config::{KubernetesSection, Settings};
-use wm_core::{Error, ErrorKind, ImageReference, ImageStrategy, Result};
-use wm_image::{Prebuilt, Reuse};
-use wm_k8s::{Credentials, KubernetesSettings, PlainSecrets, PodSecurity};
+use wm_core::{Error, ErrorKind, Result};
+use wm_image::Reuse;
+use wm_k8s::{
+    Credentials, KubernetesSettings, KubernetesWorkloadManager, PlainSecrets, PodSecurity, connect,
+};
+
+use crate::images::ImageOptions;
 
 /// The options of the built-in implementation sources.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,12 +19,9 @@ pub(crate) struct ManagerOptions {
     /// The kubeconfig's context, unless it is the current one.
     #[serde(default)]
     pub(crate) context: Option<String>,
-    /// One image for all runs.
+    /// Where the images of runners come from.
     #[serde(default)]
-    pub(crate) runner_image: Option<String>,
-    /// Whether images are to be built.
-    #[serde(default)]
-    pub(crate) build_runner_image: bool,
+    pub(crate) images: ImageOptions,
 }
 
 impl ManagerOptions {
@@ -29,8 +30,7 @@ impl ManagerOptions {
         Self {
             kubernetes: kubernetes_settings(section),
             context: section.kubeconfig_context.clone(),
-            runner_image: section.runner_image.clone(),
-            build_runner_image: section.build_runner_image,
+            images: ImageOptions::new(section),
         }
     }
 
@@ -46,22 +46,18 @@ impl ManagerOptions {
 
     /// Checks what needs no cluster.
     pub(crate) fn check(&self) -> Result<()> {
-        self.images()?;
+        self.images.check()?;
         self.kubernetes.check()
     }
 
-    /// The strategy that the settings choose: build, then the runner image, then reuse.
-    pub(crate) fn images(&self) -> Result<Arc<dyn ImageStrategy>> {
-        if self.build_runner_image {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "this version does not build runner images yet: set ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILD_RUNNER_IMAGE to false, and ZENML_KUBERNETES_WORKLOAD_MANAGER_RUNNER_IMAGE to an image that you built, or to nothing to reuse the snapshots' own",
-            ));
-        }
-        match &self.runner_image {
-            Some(image) => Ok(Arc::new(Prebuilt::new(image.parse::<ImageReference>()?))),
-            None => Ok(Arc::new(Reuse::new())),
-        }
+    /// Makes the manager of a cluster, with the strategy for images that the options choose.
+    pub(crate) async fn manager(self, cluster: &Credentials) -> Result<KubernetesWorkloadManager> {
+        let client = connect(cluster).await?;
+        let images = self.images;
+        let none = Arc::new(Reuse::new());
+        let manager = KubernetesWorkloadManager::new(client, self.kubernetes, none).await?;
+        let strategy = images.strategy(manager.builds())?;
+        Ok(manager.with_images(strategy))
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
