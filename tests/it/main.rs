@@ -1,6 +1,7 @@
 //! Whole flows on the embedded cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod archived;
 mod cli;
 mod contract;
 mod custom_backend;

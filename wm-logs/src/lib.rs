@@ -24,7 +24,10 @@
 //! ```
 
 mod archive;
+mod archived;
 mod bookmark;
+mod capture;
+mod captures;
 mod desk;
 mod file;
 mod index;
@@ -36,8 +39,10 @@ mod reading;
 mod record;
 mod recorder;
 mod settings;
+mod sorter;
 mod tape;
 
 pub use crate::{
-    archive::Archive, file::FileChunkStore, memory::MemoryChunkStore, settings::ArchiveSettings,
+    archive::Archive, archived::ArchivedWorkloadManager, file::FileChunkStore, memory::MemoryChunkStore,
+    settings::ArchiveSettings,
 };
