@@ -103,3 +103,49 @@ impl ChunkStore for Faulty {
         self.inner.delete(key).await
     }
 }
+
+/// Answers nothing but one error while it is away.
+#[derive(Clone, Debug)]
+pub(crate) struct Outage {
+    inner: Arc<dyn ChunkStore>,
+    pub(crate) is_away: Arc<AtomicBool>,
+    pub(crate) answer: Arc<Mutex<fn() -> Error>>,
+}
+
+impl Outage {
+    pub(crate) fn new(inner: Arc<dyn ChunkStore>) -> Self {
+        let answer: fn() -> Error = || Error::new(ErrorKind::Unavailable, "503 service unavailable");
+        Self { inner, is_away: Arc::default(), answer: Arc::new(Mutex::new(answer)) }
+    }
+
+    fn here(&self) -> Result<()> {
+        if self.is_away.load(Ordering::Relaxed) { Err(self.answer.lock().unwrap()()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl ChunkStore for Outage {
+    fn capabilities(&self) -> ChunkStoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn create(&self, key: &str, bytes: &[u8], writer: &str) -> Result<Creation> {
+        self.here()?;
+        self.inner.create(key, bytes, writer).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Chunk> {
+        self.here()?;
+        self.inner.get(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ChunkPage> {
+        self.here()?;
+        self.inner.list(prefix, after).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.here()?;
+        self.inner.delete(key).await
+    }
+}
