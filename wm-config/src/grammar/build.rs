@@ -46,7 +46,7 @@ pub(crate) fn hosts(text: &str) -> Parsed<Vec<String>> {
     for host in text.split(',').map(str::trim) {
         match image::registry(host) {
             _ if host.contains('/') => {
-                faults.push(format!("has {host:?}, which is not just a host and a port"))
+                faults.push(format!("has {host:?}, which is not just a host and a port"));
             }
             Err(why) => faults.extend(why.into_iter().map(|why| format!("has {host:?}, which {why}"))),
             Ok(host) if hosts.contains(&host) => faults.push(format!("names {host:?} twice")),

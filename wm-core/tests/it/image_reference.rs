@@ -65,18 +65,10 @@ fn parts() -> impl Strategy<Value = Parts> {
 }
 
 fn text((registry, repository, tag, digest): &Parts) -> String {
-    let mut text = String::new();
-    if let Some(registry) = registry {
-        text += &format!("{registry}/");
-    }
-    text += repository;
-    if let Some(tag) = tag {
-        text += &format!(":{tag}");
-    }
-    if let Some(digest) = digest {
-        text += &format!("@{digest}");
-    }
-    text
+    let part = |before: &str, part: &Option<String>, after: &str| {
+        part.as_ref().map(|part| format!("{before}{part}{after}")).unwrap_or_default()
+    };
+    format!("{}{repository}{}{}", part("", registry, "/"), part(":", tag, ""), part("@", digest, ""))
 }
 
 proptest! {
