@@ -6,14 +6,21 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use wm_config::KubernetesSection;
 use wm_core::{
-    Attempt, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, PlainRegistry, ResolvedImage,
-    Result, WorkloadId,
+    Attempt, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ManifestProbe, PlainRegistry,
+    RegistrySetup, ResolvedImage, Result, WorkloadId,
 };
 use wm_image::{
     Build, BuildEnd, BuildId, BuildPlan, BuildSubmission, BuilderJobs, BuilderSettings, EngineName, Mirror,
     Pinned, Prebuilt, RegistryCredentials, RegistryProbe, Reuse,
 };
 use wm_k8s::{BuildRequest, Builds};
+
+/// How images are looked up, and how registries are made ready for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Registries {
+    pub(crate) probe: Arc<dyn ManifestProbe>,
+    pub(crate) setup: Arc<dyn RegistrySetup>,
+}
 
 /// Where the images of runners come from: build, then the runner image, then reuse.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,27 +62,27 @@ impl ImageOptions {
     }
 
     /// The strategy, which builds where `builds` says.
-    pub(crate) fn strategy(&self, builds: Builds) -> Result<Arc<dyn ImageStrategy>> {
-        if let Some(build) = self.build(Arc::new(ClusterBuilds(builds)))? {
+    pub(crate) fn strategy(&self, builds: Builds, at: &Registries) -> Result<Arc<dyn ImageStrategy>> {
+        if let Some(build) = self.build(Arc::new(ClusterBuilds(builds)), at)? {
             return Ok(Arc::new(build));
         }
         let strategy = self.unbuilt();
         if self.pin_digests {
-            return Ok(Arc::new(Pinned::new(strategy, Arc::new(self.probe()?))));
+            return Ok(Arc::new(Pinned::new(strategy, Arc::clone(&at.probe))));
         }
         Ok(strategy)
     }
 
     /// The strategy that builds, if that is what is chosen.
-    pub(crate) fn build(&self, jobs: Arc<dyn BuilderJobs>) -> Result<Option<Build>> {
+    pub(crate) fn build(&self, jobs: Arc<dyn BuilderJobs>, at: &Registries) -> Result<Option<Build>> {
         let Some(settings) = &self.builder else { return Ok(None) };
-        let registry = Arc::new(PlainRegistry::new());
-        Ok(Some(Build::new(settings.clone(), jobs, Arc::new(self.probe()?), registry)?))
+        let build = Build::new(settings.clone(), jobs, Arc::clone(&at.probe), Arc::clone(&at.setup))?;
+        Ok(Some(build))
     }
 
     /// Tells the image of a request without asking anybody.
     pub(crate) async fn name(&self, request: &ImageRequest) -> Result<ResolvedImage> {
-        let Some(build) = self.build(Arc::new(NoCluster))? else {
+        let Some(build) = self.build(Arc::new(NoCluster), &self.registries()?)? else {
             return self.unbuilt().resolve(request).await;
         };
         let (image, _) = build.name(request)?;
@@ -83,11 +90,12 @@ impl ImageOptions {
         Ok(ResolvedImage::new(image, explanation))
     }
 
-    /// Looks images up with the server's own credentials.
-    pub(crate) fn probe(&self) -> Result<RegistryProbe> {
+    /// Registries as any client sees them, with the server's own credentials.
+    pub(crate) fn registries(&self) -> Result<Registries> {
         let file = self.docker_config.clone().or_else(usual_docker_config);
         let credentials = file.map_or(RegistryCredentials::Anonymous, RegistryCredentials::DockerConfig);
-        RegistryProbe::new(credentials, self.plain_http_registries.clone())
+        let probe = RegistryProbe::new(credentials, self.plain_http_registries.clone())?;
+        Ok(Registries { probe: Arc::new(probe), setup: Arc::new(PlainRegistry::new()) })
     }
 
     fn unbuilt(&self) -> Arc<dyn ImageStrategy> {

@@ -81,7 +81,7 @@ pub(crate) const METRICS: &[Metric] = &[
         MetricKind::Counter,
         MetricUnit::Count,
         &["call"],
-        "Calls of the backend that are made again after trouble: `resolve image`, `submit`, `release`, `watch`, `cancel`.",
+        "Calls of the backend that are made again after trouble: `resolve image`, `submit`, `release`, `watch`, `cancel`; and `start`, for each attempt that is made because the one before never began.",
     ),
     Metric::new(
         "wm_cancels_total",

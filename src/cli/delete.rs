@@ -1,5 +1,5 @@
 use serde_json::json;
-use workload_manager::{ErrorKind, WorkloadId};
+use workload_manager::{ErrorKind, LogQuery, WorkloadId};
 
 use super::{
     exit,
@@ -27,8 +27,14 @@ impl DeleteArguments {
         let manager = session::manager().await?;
         match session::find(manager.as_ref(), &self.id, None).await {
             // A role may allow to delete, but not to look.
-            Err(failure) if !failure.is(ErrorKind::PermissionDenied) => return Err(failure),
-            _ => {}
+            Err(failure) if failure.is(ErrorKind::PermissionDenied) => {}
+            // Its log may have outlived its runs.
+            Err(failure) if failure.is(ErrorKind::NotFound) => {
+                let last = LogQuery { tail: Some(1), ..LogQuery::default() };
+                drop(manager.logs(&self.id, &last).await.map_err(|_| failure)?);
+            }
+            Err(failure) => return Err(failure),
+            Ok(_) => {}
         }
         manager.delete(&self.id).await?;
         if output.is_json() {

@@ -1,10 +1,54 @@
+//! The Kubernetes implementation with ECR for images and S3 for logs: composed of public parts alone, as another cloud
+//! would be.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wm_core::{Error, ErrorKind, ManagerFactory, Result, WorkloadManager};
+use wm_config::AwsSection;
+use wm_core::{ManagerFactory, Result, WorkloadManager};
 
-/// Knows the AWS implementation's name, and says what this version lacks of it.
+use super::ManagerOptions;
+
+/// What only AWS needs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AwsOptions {
+    region: Option<String>,
+    /// The bucket of the external logs, if there are any.
+    bucket: Option<String>,
+    prefix: Option<String>,
+    s3_endpoint: Option<String>,
+    encryption: Option<Encryption>,
+    create_repositories: bool,
+}
+
+/// How objects are encrypted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Encryption {
+    S3,
+    Kms(Option<String>),
+}
+
+impl AwsOptions {
+    pub(crate) fn new(section: &AwsSection, external_logs: bool) -> Self {
+        let location = section.bucket.as_ref().filter(|_| external_logs);
+        Self {
+            region: section.region.clone(),
+            bucket: location.map(|location| location.bucket.clone()),
+            prefix: location.and_then(|location| location.prefix.clone()),
+            s3_endpoint: section.s3_endpoint.clone(),
+            encryption: section.s3_encryption.as_ref().map(|encryption| match encryption {
+                wm_config::S3Encryption::S3 => Encryption::S3,
+                wm_config::S3Encryption::Kms { key } => Encryption::Kms(key.clone()),
+            }),
+            create_repositories: section.create_repositories,
+        }
+    }
+}
+
+/// Makes the manager of a cluster on AWS.
 #[derive(Debug)]
 pub(super) struct AwsFactory;
 
@@ -14,15 +58,66 @@ impl ManagerFactory for AwsFactory {
         None
     }
 
-    fn check(&self, _options: &Value) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "this version has no AWS implementation yet: it lacks images in ECR and logs in S3. On EKS the Kubernetes implementation runs today: set ZENML_SERVER_WORKLOAD_MANAGER_IMPLEMENTATION_SOURCE to `kubernetes`, without external logs, with a runner image or the snapshots' own",
-        ))
+    fn check(&self, options: &Value) -> Result<()> {
+        ManagerOptions::parse(options)?.check()?;
+        supported()
     }
 
     async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
-        self.check(options)?;
-        Err(Error::new(ErrorKind::Unexpected, "the check of the AWS options passed, which it never does"))
+        let options = ManagerOptions::parse(options)?;
+        let cloud = cloud(&options).await?;
+        let cluster = options.credentials();
+        options.manager(&cluster, (), cloud).await
     }
+}
+
+#[cfg(feature = "aws")]
+const fn supported() -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(feature = "aws"))]
+fn supported() -> Result<()> {
+    Err(wm_core::Error::new(
+        wm_core::ErrorKind::Unsupported,
+        "this program was built without AWS: build it with the feature `aws`, which is on by default",
+    ))
+}
+
+#[cfg(feature = "aws")]
+async fn cloud(options: &ManagerOptions) -> Result<super::Cloud> {
+    use wm_aws::{AwsAccount, Ecr, EcrSettings, S3ChunkStore, S3Encryption, S3Settings};
+    use wm_core::ChunkStore;
+
+    use crate::images::Registries;
+
+    let own = options.aws.clone();
+    let account = AwsAccount::load(own.region.as_deref()).await;
+    let Registries { probe, setup } = options.images.registries()?;
+    let mut settings = EcrSettings::default();
+    settings.create_repositories = own.create_repositories;
+    let ecr = Arc::new(Ecr::new(account.clone(), settings, probe, setup));
+    let registries = Some(Registries { probe: Arc::clone(&ecr) as _, setup: ecr });
+    let log_chunks = match own.bucket {
+        None => None,
+        Some(bucket) => {
+            let mut settings = S3Settings::new(bucket);
+            settings.prefix = own.prefix;
+            settings.region = own.region;
+            settings.endpoint = own.s3_endpoint;
+            settings.encryption = own.encryption.map(|encryption| match encryption {
+                Encryption::S3 => S3Encryption::S3,
+                Encryption::Kms(key) => S3Encryption::Kms { key },
+            });
+            let store = S3ChunkStore::connect(&account, settings).await?;
+            Some(Arc::new(store) as Arc<dyn ChunkStore>)
+        }
+    };
+    Ok(super::Cloud { registries, log_chunks })
+}
+
+#[cfg(not(feature = "aws"))]
+async fn cloud(_options: &ManagerOptions) -> Result<super::Cloud> {
+    supported()?;
+    Ok(super::Cloud::default())
 }

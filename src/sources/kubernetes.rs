@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use wm_core::{ManagerFactory, Result, WorkloadManager};
 
-use super::ManagerOptions;
+use super::{Cloud, ManagerOptions};
 
 /// Makes the manager of the cluster that the kubeconfig, or the pod's service account, leads to.
 #[derive(Debug)]
@@ -23,6 +23,6 @@ impl ManagerFactory for KubernetesFactory {
     async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
         let options = ManagerOptions::parse(options)?;
         let cluster = options.credentials();
-        Ok(Arc::new(options.manager(&cluster).await?))
+        options.manager(&cluster, (), Cloud::default()).await
     }
 }

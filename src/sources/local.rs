@@ -6,7 +6,7 @@ use wm_core::{Error, ErrorKind, ManagerFactory, Result, WorkloadManager};
 use wm_k8s::Credentials;
 use wm_local::ClusterOptions;
 
-use super::ManagerOptions;
+use super::{Cloud, ManagerOptions};
 use crate::local;
 
 /// Makes the manager of the embedded cluster: of the one that `wm local` serves, else of one in this process.
@@ -31,14 +31,14 @@ impl ManagerFactory for LocalFactory {
                     .with_context("path", running.kubeconfig.display().to_string())
                     .with_source(error)
             })?;
-            return Ok(Arc::new(options.manager(&Credentials::Kubeconfig(kubeconfig)).await?));
+            return options.manager(&Credentials::Kubeconfig(kubeconfig), (), Cloud::default()).await;
         }
         let mut own = ClusterOptions::default();
         let settings = &options.kubernetes;
         own.namespaces = vec![settings.namespace.clone()];
         own.service_accounts = vec![(settings.namespace.clone(), settings.service_account.clone())];
         let cluster = local::start(own).await?;
-        let manager = options.manager(&Credentials::Kubeconfig(cluster.kubeconfig())).await?;
-        Ok(Arc::new(manager.keeping(cluster)))
+        let credentials = Credentials::Kubeconfig(cluster.kubeconfig());
+        options.manager(&credentials, cluster, Cloud::default()).await
     }
 }

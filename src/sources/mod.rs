@@ -9,7 +9,10 @@ mod options;
 use wm_config::Family;
 use wm_core::Registry;
 
-pub(crate) use self::options::ManagerOptions;
+pub(crate) use self::{
+    aws::AwsOptions,
+    options::{Cloud, ManagerOptions},
+};
 
 /// The Kubernetes implementation's class path in the users' guide.
 pub const KUBERNETES: &str = "zenml_cloud_plugins.kubernetes_workload_manager.KubernetesWorkloadManager";

@@ -1,15 +1,25 @@
-use std::sync::Arc;
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wm_config::{KubernetesSection, Settings};
-use wm_core::{Error, ErrorKind, Result};
+use wm_core::{ChunkStore, Error, ErrorKind, Result, WorkloadManager};
 use wm_image::Reuse;
 use wm_k8s::{
     Credentials, KubernetesSettings, KubernetesWorkloadManager, PlainSecrets, PodSecurity, connect,
 };
+use wm_logs::{Archive, ArchiveSettings, ArchivedWorkloadManager, FileChunkStore};
 
-use crate::images::ImageOptions;
+use super::AwsOptions;
+use crate::images::{ImageOptions, Registries};
+
+/// What a cloud puts in the place of what any cluster has.
+#[derive(Debug, Default)]
+pub(crate) struct Cloud {
+    pub(crate) registries: Option<Registries>,
+    /// Where logs are kept that outlive their pods.
+    pub(crate) log_chunks: Option<Arc<dyn ChunkStore>>,
+}
 
 /// The options of the built-in implementation sources.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +29,12 @@ pub(crate) struct ManagerOptions {
     /// The kubeconfig's context, unless it is the current one.
     #[serde(default)]
     pub(crate) context: Option<String>,
+    /// The directory in which logs are kept that outlive their pods.
+    #[serde(default)]
+    pub(crate) log_archive: Option<PathBuf>,
+    /// What only AWS needs.
+    #[serde(default)]
+    pub(crate) aws: AwsOptions,
     /// Where the images of runners come from.
     #[serde(default)]
     pub(crate) images: ImageOptions,
@@ -30,6 +46,8 @@ impl ManagerOptions {
         Self {
             kubernetes: kubernetes_settings(section),
             context: section.kubeconfig_context.clone(),
+            log_archive: section.log_archive.as_ref().map(PathBuf::from),
+            aws: AwsOptions::new(&settings.aws, section.enable_external_logs),
             images: ImageOptions::new(section),
         }
     }
@@ -50,14 +68,28 @@ impl ManagerOptions {
         self.kubernetes.check()
     }
 
-    /// Makes the manager of a cluster, with the strategy for images that the options choose.
-    pub(crate) async fn manager(self, cluster: &Credentials) -> Result<KubernetesWorkloadManager> {
+    /// Makes the manager of a cluster, with the strategy for images and the archive of logs that the options choose;
+    /// it keeps its companion.
+    pub(crate) async fn manager(
+        self,
+        cluster: &Credentials,
+        companion: impl Any + Send + Sync,
+        cloud: Cloud,
+    ) -> Result<Arc<dyn WorkloadManager>> {
         let client = connect(cluster).await?;
-        let images = self.images;
         let none = Arc::new(Reuse::new());
         let manager = KubernetesWorkloadManager::new(client, self.kubernetes, none).await?;
-        let strategy = images.strategy(manager.builds())?;
-        Ok(manager.with_images(strategy))
+        let registries = cloud.registries.map_or_else(|| self.images.registries(), Ok)?;
+        let strategy = self.images.strategy(manager.builds(), &registries)?;
+        let manager = Arc::new(manager.with_images(strategy).keeping(companion));
+        let directory = self.log_archive.map(|path| Arc::new(FileChunkStore::new(path)) as _);
+        Ok(match cloud.log_chunks.or(directory) {
+            None => manager,
+            Some(store) => {
+                let archive = Arc::new(Archive::new(store, ArchiveSettings::default()));
+                Arc::new(ArchivedWorkloadManager::new(manager, archive))
+            }
+        })
     }
 
     pub(crate) fn credentials(&self) -> Credentials {

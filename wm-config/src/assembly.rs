@@ -14,7 +14,13 @@ use crate::{
 pub(crate) fn assemble(reader: &mut Reader<'_>, implementation_source: String, family: Family) -> Settings {
     let launcher = launcher_section(reader);
     let kubernetes = kubernetes_section(reader);
-    let aws = AwsSection { bucket: reader.read(&table::BUCKET), region: reader.read(&table::REGION) };
+    let aws = AwsSection {
+        bucket: reader.read(&table::BUCKET),
+        region: reader.read(&table::REGION),
+        s3_endpoint: reader.read(&table::S3_ENDPOINT),
+        s3_encryption: reader.read(&table::S3_ENCRYPTION),
+        create_repositories: reader.read(&table::CREATE_REPOSITORIES).unwrap_or_default(),
+    };
     let circumstances = Circumstances {
         family,
         building: kubernetes.build_runner_image,
@@ -64,6 +70,7 @@ fn kubernetes_section(reader: &mut Reader<'_>) -> KubernetesSection {
         docker_registry: reader.read(&table::DOCKER_REGISTRY),
         runner_image: reader.read(&table::RUNNER_IMAGE),
         enable_external_logs: reader.read(&table::ENABLE_EXTERNAL_LOGS).unwrap_or_default(),
+        log_archive: reader.read(&table::LOG_ARCHIVE),
         pod_resources: reader.read(&table::POD_RESOURCES),
         ttl_seconds_after_finished: reader.read(&table::TTL_SECONDS_AFTER_FINISHED).unwrap_or_default(),
         node_selector: reader.read(&table::NODE_SELECTOR).unwrap_or_default(),
@@ -136,6 +143,9 @@ fn check_together(reader: &mut Reader<'_>, circumstances: Circumstances, kuberne
             "false, or the AWS implementation".to_owned(),
         );
     }
+    if external_logs {
+        reader.warn_if_set(&table::LOG_ARCHIVE.variable, "is ignored: logs are stored in the bucket");
+    }
     if building {
         reader.warn_if_set(&table::RUNNER_IMAGE.variable, "is ignored: runner images are built");
         if kubernetes.pin_image_digests {
@@ -153,11 +163,22 @@ fn check_together(reader: &mut Reader<'_>, circumstances: Circumstances, kuberne
         }
     }
     if family != Family::Aws {
-        for variable in [&table::BUCKET.variable, &table::REGION.variable] {
+        let own = [
+            &table::BUCKET.variable,
+            &table::REGION.variable,
+            &table::S3_ENDPOINT.variable,
+            &table::S3_ENCRYPTION.variable,
+            &table::CREATE_REPOSITORIES.variable,
+        ];
+        for variable in own {
             reader.warn_if_set(variable, "has no effect: only the AWS implementation uses it");
         }
     } else if !external_logs {
-        reader.warn_if_set(&table::BUCKET.variable, "has no effect: logs are not stored externally");
+        for variable in
+            [&table::BUCKET.variable, &table::S3_ENDPOINT.variable, &table::S3_ENCRYPTION.variable]
+        {
+            reader.warn_if_set(variable, "has no effect: logs are not stored externally");
+        }
     }
     if kubernetes.ttl_seconds_after_finished == 0 {
         let message =

@@ -1,5 +1,6 @@
 //! From the text of a variable to its type: pure functions, one fault a sentence.
 
+pub(crate) mod archive;
 pub(crate) mod bucket;
 pub(crate) mod build;
 pub(crate) mod image;

@@ -47,6 +47,6 @@ pub use crate::reference::reference;
 pub use crate::sensitive::Sensitive;
 pub use crate::settings::{
     AwsSection, BuilderEngine, BuilderSection, ImagePullPolicy, KubernetesSection, LauncherSection, Mirror,
-    PlainSecrets, PodSecurity, S3Location, Settings,
+    PlainSecrets, PodSecurity, S3Encryption, S3Location, Settings,
 };
 pub use crate::table::{Documented, Requirement, Section, Variable, variables};

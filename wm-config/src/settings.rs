@@ -44,6 +44,8 @@ pub struct KubernetesSection {
     pub runner_image: Option<String>,
     /// Whether logs are stored outside the pods.
     pub enable_external_logs: bool,
+    /// The directory in which logs are kept, without `file://`.
+    pub log_archive: Option<String>,
     /// Requests and limits, as a Kubernetes `ResourceRequirements`.
     pub pod_resources: Option<Value>,
     /// How long a finished Job is kept.
@@ -155,6 +157,25 @@ pub struct AwsSection {
     pub bucket: Option<S3Location>,
     /// The region of registry and bucket.
     pub region: Option<String>,
+    /// The address of a store that speaks S3 and is not AWS'.
+    pub s3_endpoint: Option<String>,
+    /// How objects are encrypted; as the bucket says if `None`.
+    pub s3_encryption: Option<S3Encryption>,
+    /// Whether repositories that are missing in ECR are made.
+    pub create_repositories: bool,
+}
+
+/// How S3 encrypts an object.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum S3Encryption {
+    /// With S3's own keys.
+    S3,
+    /// With a key of KMS.
+    Kms {
+        /// Its id or ARN; the account's own for S3 if `None`.
+        key: Option<String>,
+    },
 }
 
 /// A place in S3.

@@ -11,7 +11,7 @@ mod waiting;
 use std::fmt;
 
 pub(crate) use crate::table::{
-    aws::{BUCKET, REGION},
+    aws::{BUCKET, CREATE_REPOSITORIES, REGION, S3_ENCRYPTION, S3_ENDPOINT},
     builder::{
         BUILDER_CA_BUNDLE_CONFIG_MAP, BUILDER_CACHE_REPOSITORY, BUILDER_DOCKER_CONFIG_SECRET, BUILDER_ENGINE,
         BUILDER_IMAGE, BUILDER_MAXIMUM_AGE_SECONDS, BUILDER_MIRRORS, BUILDER_PLATFORM, BUILDER_REBUILD_SALT,
@@ -20,7 +20,7 @@ pub(crate) use crate::table::{
     },
     image::{BUILD_RUNNER_IMAGE, DOCKER_REGISTRY, IMAGE_PULL_POLICY, IMAGE_PULL_SECRETS, RUNNER_IMAGE},
     kubernetes::{
-        ENABLE_EXTERNAL_LOGS, JOB_BACKOFF_LIMIT, KUBECONFIG_CONTEXT, NAMESPACE, PLAIN_SECRETS,
+        ENABLE_EXTERNAL_LOGS, JOB_BACKOFF_LIMIT, KUBECONFIG_CONTEXT, LOG_ARCHIVE, NAMESPACE, PLAIN_SECRETS,
         POD_FAILURE_POLICY, SERVICE_ACCOUNT, TTL_SECONDS_AFTER_FINISHED,
     },
     pod::{
@@ -185,7 +185,7 @@ const COMMON: Variable = Variable {
 };
 
 /// In the order of the reference page.
-static TABLE: [&Variable; 44] = [
+static TABLE: [&Variable; 48] = [
     &IMPLEMENTATION_SOURCE.variable,
     &MAX_CONCURRENT_SNAPSHOT_RUNS.variable,
     &MAX_CONCURRENT_TEMPLATE_RUNS.variable,
@@ -211,6 +211,7 @@ static TABLE: [&Variable; 44] = [
     &PLAIN_HTTP_REGISTRIES.variable,
     &DOCKER_CONFIG_FILE.variable,
     &ENABLE_EXTERNAL_LOGS.variable,
+    &LOG_ARCHIVE.variable,
     &POD_RESOURCES.variable,
     &TTL_SECONDS_AFTER_FINISHED.variable,
     &NODE_SELECTOR.variable,
@@ -230,6 +231,9 @@ static TABLE: [&Variable; 44] = [
     &KUBECONFIG_CONTEXT.variable,
     &BUCKET.variable,
     &REGION.variable,
+    &S3_ENDPOINT.variable,
+    &S3_ENCRYPTION.variable,
+    &CREATE_REPOSITORIES.variable,
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static Variable> {

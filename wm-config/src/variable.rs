@@ -21,6 +21,8 @@ pub const DOCKER_REGISTRY: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_DOCKER_REGI
 pub const RUNNER_IMAGE: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_RUNNER_IMAGE";
 /// Whether logs are stored outside the pods.
 pub const ENABLE_EXTERNAL_LOGS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_ENABLE_EXTERNAL_LOGS";
+/// Where logs are kept beside the pods, on this machine.
+pub const LOG_ARCHIVE: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_LOG_ARCHIVE";
 /// Requests and limits of the pods.
 pub const POD_RESOURCES: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_POD_RESOURCES";
 /// How long a finished Job is kept.
@@ -95,6 +97,12 @@ pub const PIN_IMAGE_DIGESTS: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_PIN_IMAGE
 pub const BUCKET: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_BUCKET";
 /// The AWS region of registry and bucket.
 pub const REGION: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_REGION";
+/// The address of a store that speaks S3 and is not AWS'.
+pub const S3_ENDPOINT: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_S3_ENDPOINT";
+/// How the objects of the external logs are encrypted.
+pub const S3_ENCRYPTION: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_S3_ENCRYPTION";
+/// Whether repositories that are missing in ECR are made.
+pub const CREATE_REPOSITORIES: &str = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_CREATE_REPOSITORIES";
 
 /// What the names of the Kubernetes implementation's variables begin with.
 pub const KUBERNETES_PREFIX: &str = "ZENML_KUBERNETES_WORKLOAD_MANAGER_";

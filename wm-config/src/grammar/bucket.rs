@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
 use crate::{
-    grammar::{Parsed, fault},
-    settings::S3Location,
+    grammar::{Parsed, fault, image},
+    settings::{S3Encryption, S3Location},
 };
 
 /// What S3 keeps for itself.
@@ -101,6 +101,35 @@ fn prefix_fault(prefix: &str) -> Option<String> {
         "." | ".." => Some(format!("has {part:?} as a part of its prefix")),
         _ => None,
     })
+}
+
+/// `http://` or `https://`, a host, and perhaps a port.
+pub(crate) fn endpoint(text: &str) -> Parsed<String> {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return fault("begins with neither http:// nor https://");
+    };
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    if host.contains(['/', '?', '#', '@']) {
+        return fault("has more than a host and a port");
+    }
+    image::registry(host)?;
+    Ok(text.strip_suffix('/').unwrap_or(text).to_owned())
+}
+
+/// `AES256`, `aws:kms`, or `aws:kms:<key>`.
+pub(crate) fn encryption(text: &str) -> Parsed<S3Encryption> {
+    if text == "AES256" {
+        return Ok(S3Encryption::S3);
+    }
+    let Some(key) = text.strip_prefix("aws:kms") else {
+        return fault("is no way in which S3 encrypts");
+    };
+    let is_key = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte));
+    match key.strip_prefix(':') {
+        None if key.is_empty() => Ok(S3Encryption::Kms { key: None }),
+        Some(key) if !key.is_empty() && is_key(key) => Ok(S3Encryption::Kms { key: Some(key.to_owned()) }),
+        _ => fault("names no key behind aws:kms:"),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use crate::{
-    grammar::{json, name, scalar},
+    grammar::{archive, json, name, scalar},
     settings::PlainSecrets,
     table::{COMMON, Documented, Key, Requirement, Variable},
     variable,
@@ -45,6 +45,21 @@ pub(crate) static ENABLE_EXTERNAL_LOGS: Key<bool> = Key {
         ..COMMON
     },
     parse: scalar::boolean,
+};
+
+pub(crate) static LOG_ARCHIVE: Key<String> = Key {
+    variable: Variable {
+        name: variable::LOG_ARCHIVE,
+        documented: Documented::Here,
+        unset: "logs are in the pods, and go with them",
+        description: "A directory of the manager's machine in which logs are kept that outlive their pods, as a file URL. \
+                      Several managers may share it, on a file system where a file can be made if there is none of \
+                      its name. It is for one machine and for trying things out; on AWS logs go to the bucket.",
+        allowed: "file:// and an absolute path",
+        example: "file:///var/lib/zenml/logs",
+        ..COMMON
+    },
+    parse: archive::directory,
 };
 
 pub(crate) static TTL_SECONDS_AFTER_FINISHED: Key<u32> = Key {
