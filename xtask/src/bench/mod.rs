@@ -11,6 +11,7 @@ mod embedded;
 mod figures;
 mod follow;
 mod launcher;
+mod logs;
 mod observer;
 mod plan;
 mod process;
@@ -63,6 +64,9 @@ pub(crate) struct Options {
     /// Measures the embedded cluster itself with so many Jobs instead; 10000 by default.
     #[arg(long, num_args = 0..=1, default_missing_value = "10000", conflicts_with = "kubeconfig", value_name = "JOBS")]
     embedded: Option<usize>,
+    /// Measures what the reader of a log costs instead, with so many MB; 100 by default.
+    #[arg(long, num_args = 0..=1, default_missing_value = "100", conflicts_with_all = ["kubeconfig", "embedded"], value_name = "MB")]
+    logs: Option<usize>,
     /// One JSON object a round, instead of tables.
     #[arg(long)]
     json: bool,
@@ -99,6 +103,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Runtime::new()?.block_on(async {
         if let Some(jobs) = options.embedded {
             return embedded::run(options, jobs).await;
+        }
+        if let Some(megabytes) = options.logs {
+            return logs::run(options, megabytes).await;
         }
         let local = match &options.kubeconfig {
             Some(_) => None,
