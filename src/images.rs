@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use wm_config::KubernetesSection;
 use wm_core::{
     Attempt, Error, ErrorKind, ImageReference, ImageRequest, ImageStrategy, ManifestProbe, PlainRegistry,
@@ -85,9 +86,21 @@ impl ImageOptions {
         let Some(build) = self.build(Arc::new(NoCluster), &self.registries()?)? else {
             return self.unbuilt().resolve(request).await;
         };
+        if request.dockerfile.is_none() && request.requirements.is_none() && request.snapshot_image.is_some()
+        {
+            // It takes what it is given, and asks nobody for that.
+            return build.resolve(request).await;
+        }
         let (image, _) = build.name(request)?;
         let explanation = format!("Image {image}: it is built on demand.");
         Ok(ResolvedImage::new(image, explanation))
+    }
+
+    /// Shows what would build the image of a request; `None` where images are not built.
+    pub(crate) async fn plan(&self, request: &ImageRequest) -> Result<Option<PlannedBuild>> {
+        let Some(build) = self.build(Arc::new(NoCluster), &self.registries()?)? else { return Ok(None) };
+        let BuildPlan { id, image, template, .. } = build.plan(request).await?;
+        Ok(Some(PlannedBuild { id: self::id(&id)?, image, pod: template }))
     }
 
     /// Registries as any client sees them, with the server's own credentials.
@@ -104,6 +117,17 @@ impl ImageOptions {
             None => Arc::new(Reuse::new()),
         }
     }
+}
+
+/// What would build an image.
+#[derive(Clone, Debug)]
+pub struct PlannedBuild {
+    /// What the build is called; its log is read under this id.
+    pub id: WorkloadId,
+    /// What is pushed.
+    pub image: ImageReference,
+    /// The pod, as a Kubernetes `PodTemplateSpec`.
+    pub pod: Value,
 }
 
 fn builder_settings(registry: &str, section: &KubernetesSection) -> BuilderSettings {

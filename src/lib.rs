@@ -31,12 +31,13 @@ mod sources;
 
 pub use wm_core::{
     Attempt, Capabilities, Cursor, Error, ErrorKind, Finding, ImageReference, LogQuery, LogRecord, LogSource,
-    ManagerFactory, Mend, Outcome, Phase, Place, Reason, Registry, Report, Result, RunFilter, RunId,
+    ManagerFactory, Mend, Outcome, Phase, Place, Probe, Reason, Registry, Report, Result, RunFilter, RunId,
     RunStatus, Severity, Verdict, Workload, WorkloadBuilder, WorkloadId, WorkloadKind, WorkloadManager,
     WorkloadManagerExt,
 };
 
 pub use crate::{
+    images::PlannedBuild,
     launcher::{Launcher, LauncherSettings, RunHandle},
     metrics::{describe_metrics, metrics},
     server::{ImageCall, RunnerCall, ServerInterface, SnapshotImages},

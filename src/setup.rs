@@ -7,12 +7,13 @@ use std::{
 use serde_json::{Map, Value};
 use wm_config::{Family, FieldProblem, Loader, Problems, Settings, Warning, variable};
 use wm_core::{
-    Error, ErrorKind, ImageRequest, ManagerFactory, Registry, ResolvedImage, Result, WorkloadManager,
+    Error, ErrorKind, ImageReference, ImageRequest, ManagerFactory, ManifestProbe as _, Probe, Registry,
+    ResolvedImage, Result, WorkloadManager,
 };
 use wm_k8s::{KubernetesSettings, rules};
 
 use crate::{
-    Launcher, LauncherSettings,
+    Launcher, LauncherSettings, PlannedBuild,
     sources::{self, ManagerOptions},
 };
 
@@ -196,6 +197,25 @@ impl Configuration {
             .with_context("source", self.source()));
         }
         ManagerOptions::new(&self.settings).images.name(request).await
+    }
+
+    /// Asks the registry of an image whether it has it, with this server's own credentials.
+    ///
+    /// # Errors
+    /// `InvalidConfig` when there can be no client; a registry that does not tell is [`Probe::Unknown`].
+    pub async fn probe_image(&self, image: &ImageReference) -> Result<Probe> {
+        Ok(ManagerOptions::new(&self.settings).images.registries()?.probe.probe(image).await)
+    }
+
+    /// Shows what would build the image of a request, without building it; `None` where images are not built.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is nothing to build from.
+    pub async fn plan_build(&self, request: &ImageRequest) -> Result<Option<PlannedBuild>> {
+        if self.settings.family == Family::Other {
+            return Ok(None);
+        }
+        ManagerOptions::new(&self.settings).images.plan(request).await
     }
 
     /// Makes the implementation.

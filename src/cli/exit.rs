@@ -6,7 +6,7 @@ use workload_manager::{Outcome, Reason, Verdict};
 pub(crate) const OK: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
-const NOT_FOUND: u8 = 4;
+pub(crate) const NOT_FOUND: u8 = 4;
 pub(crate) const CLUSTER: u8 = 5;
 /// As `timeout` exits.
 const TIME_LIMIT: u8 = 124;
@@ -23,7 +23,7 @@ Exit codes:
   0    done; with `run`: the runner succeeded
   1    the run failed without an exit code of its own, or something unexpected happened
   2    the usage or the configuration is wrong; `wm config` says what
-  4    there is no such run
+  4    there is no such run; with `image probe`: no such image
   5    the cluster can't be reached, or refuses; with `doctor`: something keeps runs from working
 
   `wm run` exits with the runner's own code (1 to 255), and with

@@ -61,6 +61,12 @@ impl Failure {
         matches!(&self.cause, Cause::Error(error) if error.kind() == kind)
     }
 
+    /// Sets the exit code.
+    pub(crate) fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
     /// Tells the failure, and gives the exit code.
     pub(crate) fn report(self, output: Output) -> u8 {
         let told = match &self.cause {

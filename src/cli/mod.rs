@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod failure;
 mod follow;
+mod image;
 mod interrupts;
 mod lines;
 mod local;
@@ -76,6 +77,7 @@ enum Command {
     Cancel(cancel::CancelArguments),
     Delete(delete::DeleteArguments),
     Render(Box<render::RenderArguments>),
+    Image(Box<image::ImageArguments>),
     Config(config::ConfigArguments),
     Doctor(doctor::DoctorArguments),
     Role(role::RoleArguments),
@@ -114,6 +116,7 @@ async fn execute(command: Command, output: Output) -> CommandResult {
         Command::Cancel(arguments) => arguments.run(output).await,
         Command::Delete(arguments) => arguments.run(output).await,
         Command::Render(arguments) => arguments.run(output).await,
+        Command::Image(arguments) => arguments.run(output).await,
         Command::Config(arguments) => arguments.run(output),
         Command::Doctor(arguments) => arguments.run(output).await,
         Command::Role(arguments) => arguments.run(output),

@@ -71,6 +71,20 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Writes lines of a log that is not the result: to stderr, or to stdout for a program.
+    pub(crate) fn log_beside(self, records: &[LogRecord]) -> io::Result<()> {
+        if self.json {
+            return self.records(records, true);
+        }
+        for record in records {
+            let who = if record.source == LogSource::Manager { "[manager] " } else { "" };
+            error_line(format_args!("{who}{}", record.text()));
+        }
+        Ok(())
+    }
+}
+
 fn json_record(record: &LogRecord, time: Option<&str>) -> serde_json::Value {
     let mut object = json!({ "time": time, "source": record.source, "line": record.text() });
     if !record.ended {

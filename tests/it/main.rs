@@ -7,5 +7,6 @@ mod contract;
 mod custom_backend;
 mod documents;
 mod golden;
+mod images;
 mod thousand;
 mod zenml_calls;

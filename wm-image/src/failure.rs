@@ -51,7 +51,7 @@ impl BuildFailed {
 
 impl fmt::Display for BuildFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the build of {} failed: {}", self.image, self.verdict.message)
+        f.write_str(&self.verdict.message)
     }
 }
 

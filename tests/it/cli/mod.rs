@@ -2,6 +2,7 @@
 
 mod configuration;
 mod doctor;
+mod image;
 mod interrupted;
 mod objects;
 mod run;

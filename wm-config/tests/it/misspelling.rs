@@ -87,7 +87,11 @@ fn other_names_under_the_prefixes_are_warned_of() {
     let warnings = load("kubernetes", &unknown.map(|name| (name, "hunter2"))).unwrap().warnings;
     let warned: Vec<&str> = warnings.iter().map(|warning| warning.variable.as_str()).collect();
     assert_eq!(warned, unknown);
-    assert!(warnings[0].message.ends_with("are BUCKET, REGION, S3_ENDPOINT, S3_ENCRYPTION, CREATE_REPOSITORIES"), "{}", warnings[0].message);
+    assert!(
+        warnings[0].message.ends_with("are BUCKET, REGION, S3_ENDPOINT, S3_ENCRYPTION, CREATE_REPOSITORIES"),
+        "{}",
+        warnings[0].message
+    );
     assert!(warnings[1].message.contains("NAMESPACE, SERVICE_ACCOUNT"), "{}", warnings[1].message);
     assert!(!format!("{warnings:?}").contains("hunter2"));
 }
