@@ -8,10 +8,12 @@
 mod account;
 mod ecr;
 mod error;
+mod rights;
 mod s3;
 
 pub use crate::{
     account::AwsAccount,
     ecr::{Ecr, EcrHost, EcrSettings},
+    rights::{AWS_CALLS, AwsCall, AwsNames, AwsPolicy, AwsResource, aws_calls_table, aws_policy},
     s3::{S3ChunkStore, S3Encryption, S3Settings},
 };

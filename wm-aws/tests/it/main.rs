@@ -4,6 +4,7 @@
 
 mod bucket;
 mod contract;
+mod documents;
 mod ecr;
 mod s3;
 mod serve;
