@@ -1,12 +1,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, future::join_all};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    future::{join, join_all},
+};
 use jiff::Timestamp;
 use tokio::{task::JoinSet, time::timeout};
 use wm_core::{
-    Capabilities, ErrorKind, ImageRequest, LogQuery, LogRecord, LogStore, LogStream, Report, ResolvedImage,
-    Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission, WorkloadId, WorkloadManager,
+    Capabilities, ErrorKind, Finding, ImageRequest, LogQuery, LogRecord, LogStore, LogStream, Mend, Report,
+    ResolvedImage, Result, RunFilter, RunId, RunRequest, RunStatus, StatusStream, Submission, WorkloadId,
+    WorkloadManager,
 };
 
 use crate::{capture::Stage, captures::Captures};
@@ -73,6 +77,41 @@ impl ArchivedWorkloadManager {
         self.archive.read(workload, &query).await
     }
 
+    /// Looks whether the archive can be read. Whether it can be written to is known once something is.
+    async fn look(&self) -> Finding {
+        // The log of nothing; asking for it lists what is there.
+        let answer = match WorkloadId::new("preflight") {
+            Ok(nothing) => timeout(DRAIN, self.archive.seals(&nothing)).await,
+            Err(error) => Ok(Err(error)),
+        };
+        let can = self.archive.capabilities();
+        let trouble = match answer {
+            Ok(Err(error)) if error.kind() != ErrorKind::NotFound => error.to_string(),
+            Err(_) => "it does not answer".to_owned(),
+            Ok(_) if !can.exactly_once => {
+                return Finding::note(
+                    "archive",
+                    "logs are archived; lines may be there twice, as the store can't refuse to write a key again",
+                );
+            }
+            Ok(_) if !can.delete => {
+                return Finding::note(
+                    "archive",
+                    "logs are archived; they stay when a workload is deleted, as there is no right to remove them",
+                );
+            }
+            Ok(_) => return Finding::ok("archive", "logs are archived"),
+        };
+        let mend = Mend::words(
+            "give the server the rights to read, write and list where the logs go, and see that it is reached",
+        );
+        Finding::warning(
+            "archive",
+            format!("logs can't be archived now, runs work all the same: {trouble}"),
+            mend,
+        )
+    }
+
     /// Waits until the backend does not list a deleted workload any more: its log would be taken up anew.
     async fn gone(&self, workload: &WorkloadId) {
         let filter = RunFilter::of(workload);
@@ -113,7 +152,10 @@ impl WorkloadManager for ArchivedWorkloadManager {
     }
 
     async fn preflight(&self) -> Result<Report> {
-        self.manager.preflight().await
+        let (report, archive) = join(self.manager.preflight(), self.look()).await;
+        let mut report = report?;
+        report.findings.push(archive);
+        Ok(report)
     }
 
     async fn resolve_image(&self, request: &ImageRequest) -> Result<ResolvedImage> {

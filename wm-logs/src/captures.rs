@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use tokio::{
     sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use wm_core::{ErrorKind, LogStore, Result, RunFilter, RunId, RunStatus, WorkloadId, WorkloadManager};
 
@@ -18,6 +18,7 @@ use crate::capture::{Capture, Stage};
 
 /// How often runs are looked for whose logs nobody archives: those of servers that are gone.
 const SWEEP: Duration = Duration::from_mins(1);
+const FIRST_SWEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Captures {
@@ -54,7 +55,8 @@ impl Captures {
     /// Runs captures and looks for runs without one, for ever.
     async fn tend(self: Arc<Self>, mut started: mpsc::UnboundedReceiver<Capture>) {
         let mut tasks = JoinSet::new();
-        let mut ticks = tokio::time::interval(SWEEP);
+        // A process that only asks something is gone by then.
+        let mut ticks = tokio::time::interval_at(Instant::now() + FIRST_SWEEP, SWEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep = std::pin::pin!(futures::future::OptionFuture::from(None));
         loop {

@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use tokio::time::sleep;
 use wm_core::{
     ChunkStore, ChunkStoreCapabilities, Error, ErrorKind, ImageReference, LogQuery, LogSource, LogStore as _,
-    RunRequest, Workload, WorkloadKind, WorkloadManager as _,
+    RunRequest, Severity, Workload, WorkloadKind, WorkloadManager as _,
 };
 use wm_logs::{Archive, ArchiveSettings, ArchivedWorkloadManager, MemoryChunkStore};
 
@@ -84,7 +84,7 @@ async fn another_server_takes_a_run_over_at_the_exact_line() {
     drop(first);
     let second = server(&backend, &chunks);
     // Nobody asks it: it looks for itself.
-    sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(10)).await;
     backend.write(61, 80);
     backend.end();
     sleep(Duration::from_mins(1)).await;
@@ -193,6 +193,11 @@ async fn a_refusal_is_no_reason_to_fail_a_run() {
     backend.write(1, 5);
     let error = server.logs(&id("nightly"), &LogQuery::default()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "somebody has to mend it");
+    let report = server.preflight().await.unwrap();
+    assert_eq!((report.findings[0].severity, report.findings[0].check), (Severity::Warning, "archive"));
+    assert!(report.findings[0].message.contains("AccessDenied"));
     backend.end();
     assert!(server.status(&run()).await.unwrap().phase.is_terminal());
+    store.is_away.store(false, Ordering::Relaxed);
+    assert_eq!(server.preflight().await.unwrap().worst(), Severity::Ok);
 }

@@ -88,7 +88,7 @@ impl WorkloadManager for Backend {
     }
 
     async fn preflight(&self) -> Result<Report> {
-        Err(Error::new(ErrorKind::Unsupported, "nobody asks"))
+        Ok(Report::default())
     }
 
     async fn resolve_image(&self, _request: &ImageRequest) -> Result<ResolvedImage> {
