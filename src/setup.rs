@@ -204,7 +204,8 @@ impl Configuration {
     /// # Errors
     /// `InvalidConfig` when there can be no client; a registry that does not tell is [`Probe::Unknown`].
     pub async fn probe_image(&self, image: &ImageReference) -> Result<Probe> {
-        Ok(ManagerOptions::new(&self.settings).images.registries()?.probe.probe(image).await)
+        let registries = ManagerOptions::new(&self.settings).registries(self.settings.family).await?;
+        Ok(registries.probe.probe(image).await)
     }
 
     /// Shows what would build the image of a request, without building it; `None` where images are not built.

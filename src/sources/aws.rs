@@ -9,7 +9,8 @@ use serde_json::Value;
 use wm_config::AwsSection;
 use wm_core::{ManagerFactory, Result, WorkloadManager};
 
-use super::ManagerOptions;
+use super::{Cloud, ManagerOptions};
+use crate::images::Registries;
 
 /// What only AWS needs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -78,26 +79,42 @@ const fn supported() -> Result<()> {
 
 #[cfg(not(feature = "aws"))]
 fn supported() -> Result<()> {
-    Err(wm_core::Error::new(
-        wm_core::ErrorKind::Unsupported,
-        "this program was built without AWS: build it with the feature `aws`, which is on by default",
-    ))
+    Err(unsupported())
 }
 
+#[cfg(not(feature = "aws"))]
+fn unsupported() -> wm_core::Error {
+    wm_core::Error::new(
+        wm_core::ErrorKind::Unsupported,
+        "this program was built without AWS: build it with the feature `aws`, which is on by default",
+    )
+}
+
+/// Registries as AWS sees them: its own are asked in its own way.
 #[cfg(feature = "aws")]
-async fn cloud(options: &ManagerOptions) -> Result<super::Cloud> {
-    use wm_aws::{AwsAccount, Ecr, EcrSettings, S3ChunkStore, S3Encryption, S3Settings};
-    use wm_core::ChunkStore;
+pub(crate) async fn registries(options: &ManagerOptions) -> Result<Registries> {
+    use wm_aws::{AwsAccount, Ecr, EcrSettings};
 
-    use crate::images::Registries;
-
-    let own = options.aws.clone();
+    let own = &options.aws;
     let account = AwsAccount::load(own.region.as_deref()).await;
     let Registries { probe, setup } = options.images.registries()?;
     let mut settings = EcrSettings::default();
     settings.create_repositories = own.create_repositories;
-    let ecr = Arc::new(Ecr::new(account.clone(), settings, probe, setup));
-    let registries = Some(Registries { probe: Arc::clone(&ecr) as _, setup: ecr });
+    let ecr = Arc::new(Ecr::new(account, settings, probe, setup));
+    Ok(Registries { probe: Arc::clone(&ecr) as _, setup: ecr })
+}
+
+#[cfg(not(feature = "aws"))]
+pub(crate) async fn registries(_options: &ManagerOptions) -> Result<Registries> {
+    Err(unsupported())
+}
+
+#[cfg(feature = "aws")]
+async fn cloud(options: &ManagerOptions) -> Result<Cloud> {
+    use wm_aws::{AwsAccount, S3ChunkStore, S3Encryption, S3Settings};
+    use wm_core::ChunkStore;
+
+    let own = options.aws.clone();
     let log_chunks = match own.bucket {
         None => None,
         Some(bucket) => {
@@ -109,15 +126,15 @@ async fn cloud(options: &ManagerOptions) -> Result<super::Cloud> {
                 Encryption::S3 => S3Encryption::S3,
                 Encryption::Kms(key) => S3Encryption::Kms { key },
             });
+            let account = AwsAccount::load(settings.region.as_deref()).await;
             let store = S3ChunkStore::connect(&account, settings).await?;
             Some(Arc::new(store) as Arc<dyn ChunkStore>)
         }
     };
-    Ok(super::Cloud { registries, log_chunks })
+    Ok(Cloud { registries: Some(registries(options).await?), log_chunks })
 }
 
 #[cfg(not(feature = "aws"))]
-async fn cloud(_options: &ManagerOptions) -> Result<super::Cloud> {
-    supported()?;
-    Ok(super::Cloud::default())
+async fn cloud(_options: &ManagerOptions) -> Result<Cloud> {
+    Err(unsupported())
 }

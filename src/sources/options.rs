@@ -2,7 +2,7 @@ use std::{any::Any, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wm_config::{KubernetesSection, Settings};
+use wm_config::{Family, KubernetesSection, Settings};
 use wm_core::{ChunkStore, Error, ErrorKind, Result, WorkloadManager};
 use wm_image::Reuse;
 use wm_k8s::{
@@ -66,6 +66,14 @@ impl ManagerOptions {
     pub(crate) fn check(&self) -> Result<()> {
         self.images.check()?;
         self.kubernetes.check()
+    }
+
+    /// How images are looked up by an implementation of this family.
+    pub(crate) async fn registries(&self, family: Family) -> Result<Registries> {
+        match family {
+            Family::Aws => super::aws::registries(self).await,
+            Family::Kubernetes | Family::Local | Family::Other => self.images.registries(),
+        }
     }
 
     /// Makes the manager of a cluster, with the strategy for images and the archive of logs that the options choose;
