@@ -6,5 +6,6 @@ mod bucket;
 mod contract;
 mod documents;
 mod ecr;
+mod live;
 mod s3;
 mod serve;
