@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use wm_core::testkit::{manager, store, strategy};
+use wm_core::testkit::{chunks, manager, store, strategy};
 
 const BACKENDS: &str = include_str!("../../docs/backends.md");
 
@@ -46,6 +46,7 @@ fn every_check_has_its_mistake_and_no_other_is_named() {
         ("conformance!", names(manager::CHECKS.iter().map(|check| check.name).collect())),
         ("strategy_conformance!", names(strategy::CHECKS.iter().map(|check| check.name).collect())),
         ("store_conformance!", names(store::CHECKS.iter().map(|check| check.name).collect())),
+        ("chunk_conformance!", names(chunks::CHECKS.iter().map(|check| check.name).collect())),
     ];
     for (kit, checks) in kits {
         let section = BACKENDS.split("\n### ").find(|text| text.contains(&format!("(`{kit}`)"))).unwrap();

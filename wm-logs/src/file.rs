@@ -59,8 +59,17 @@ impl ChunkStore for FileChunkStore {
 
     async fn get(&self, key: &str) -> Result<Chunk> {
         let path = self.path(key)?;
-        Self::run(move || std::fs::read(&path).map(Chunk::new).map_err(|error| failed("read", &path, error)))
-            .await
+        Self::run(move || match std::fs::read(&path) {
+            Ok(bytes) => Ok(Chunk::new(bytes)),
+            // Other keys begin with this one, or it begins with another.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) =>
+            {
+                Err(failed("read", &path, io::ErrorKind::NotFound.into()))
+            }
+            Err(error) => Err(failed("read", &path, error)),
+        })
+        .await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ChunkPage> {

@@ -147,6 +147,10 @@ impl Bucket {
         (account, settings)
     }
 
+    pub(crate) fn forget(&self, key: &str) {
+        self.objects.lock().unwrap().remove(key);
+    }
+
     pub(crate) fn keys(&self) -> Vec<String> {
         self.objects.lock().unwrap().keys().cloned().collect()
     }

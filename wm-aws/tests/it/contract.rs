@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::Ordering};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use wm_aws::S3ChunkStore;
-use wm_core::{ChunkStore, LogStore, testkit::StoreHarness};
+use wm_core::{
+    ChunkStore, LogStore,
+    testkit::{ChunkHarness, StoreHarness},
+};
 use wm_logs::{Archive, ArchiveSettings};
 
 use crate::bucket::Bucket;
@@ -24,15 +27,30 @@ impl Servers {
 }
 
 #[async_trait]
-impl StoreHarness for Servers {
-    async fn store(&self) -> Arc<dyn LogStore> {
+impl ChunkHarness for Servers {
+    async fn store(&self) -> Arc<dyn ChunkStore> {
         let connect = async || {
-            let (account, settings) = self.bucket.serve().await;
+            let (account, mut settings) = self.bucket.serve().await;
+            settings.prefix = Some("kit".to_owned());
             Arc::new(S3ChunkStore::connect(&account, settings).await.unwrap()) as Arc<dyn ChunkStore>
         };
-        let store = self.store.get_or_init(connect).await;
-        Arc::new(Archive::new(Arc::clone(store), ArchiveSettings::default()))
+        let store = Arc::clone(self.store.get_or_init(connect).await);
+        // Of no log, and beside what the kit looks at.
+        self.bucket.forget("kit/v1/probe");
+        store
     }
+}
+
+#[async_trait]
+impl StoreHarness for Servers {
+    async fn store(&self) -> Arc<dyn LogStore> {
+        let chunks = ChunkHarness::store(self).await;
+        Arc::new(Archive::new(chunks, ArchiveSettings::default()))
+    }
+}
+
+mod chunks_in_s3 {
+    wm_core::chunk_conformance!(super::Servers::new(|_| ()));
 }
 
 mod s3 {

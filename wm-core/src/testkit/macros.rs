@@ -41,6 +41,16 @@ macro_rules! store_conformance {
     };
 }
 
+/// Makes one `#[tokio::test]` of each rule of a [`ChunkStore`](crate::ChunkStore).
+///
+/// The expression makes a [`ChunkHarness`](crate::testkit::ChunkHarness), anew in each test, and may `await`.
+#[macro_export]
+macro_rules! chunk_conformance {
+    ($harness:expr $(,)?) => {
+        $crate::__chunk_checks!(__tests chunks [$harness]);
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
@@ -153,6 +163,21 @@ macro_rules! __strategy_checks {
             an_image_comes_with_its_reason
             a_dropped_request_can_be_made_again
             name_and_capabilities_are_its_own
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __chunk_checks {
+    ($then:ident $($arguments:tt)*) => {
+        $crate::$then! { $($arguments)*;
+            a_chunk_comes_back_as_it_was
+            a_chunk_is_created_once
+            a_missing_chunk_is_not_found
+            a_list_has_keys_in_the_order_of_their_bytes
+            a_list_goes_on_behind_a_key
+            deleting_removes_one_chunk
         }
     };
 }

@@ -4,7 +4,8 @@
 //! each rule: [`conformance!`](crate::conformance) for a [`WorkloadManager`](crate::WorkloadManager) and a
 //! [`ManagerHarness`], [`strategy_conformance!`](crate::strategy_conformance) for an
 //! [`ImageStrategy`](crate::ImageStrategy) and a [`StrategyHarness`],
-//! [`store_conformance!`](crate::store_conformance) for a [`LogStore`](crate::LogStore) and a [`StoreHarness`].
+//! [`store_conformance!`](crate::store_conformance) for a [`LogStore`](crate::LogStore) and a [`StoreHarness`],
+//! [`chunk_conformance!`](crate::chunk_conformance) for a [`ChunkStore`](crate::ChunkStore) and a [`ChunkHarness`].
 //!
 //! Each test begins with a harness of its own, so with a backend that knows nothing. A rule that needs a capability
 //! becomes, for a backend without it, the rule that asking is `Unsupported`. The kit needs no runtime; the tests run on
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub mod chunks;
 mod macros;
 pub mod manager;
 pub mod metrics;
@@ -25,6 +27,7 @@ pub mod store;
 pub mod strategy;
 
 pub use self::{
+    chunks::ChunkHarness,
     manager::ManagerHarness,
     program::{Program, Step},
     store::StoreHarness,

@@ -4,6 +4,7 @@
 
 mod archive;
 mod batches;
+mod chunk_faults;
 mod faults;
 mod image_reference;
 mod manager_faults;

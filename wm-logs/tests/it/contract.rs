@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use wm_core::{ChunkStore, ChunkStoreCapabilities, LogStore, testkit::StoreHarness};
+use wm_core::{
+    ChunkStore, ChunkStoreCapabilities, LogStore,
+    testkit::{ChunkHarness, StoreHarness},
+};
 use wm_logs::{Archive, ArchiveSettings, FileChunkStore, MemoryChunkStore};
 
 /// Each store of logs is another server's, all over one store of chunks.
@@ -30,6 +33,25 @@ impl StoreHarness for Servers {
     async fn store(&self) -> Arc<dyn LogStore> {
         Arc::new(Archive::new(Arc::clone(&self.chunks), ArchiveSettings::default()))
     }
+}
+
+#[async_trait]
+impl ChunkHarness for Servers {
+    async fn store(&self) -> Arc<dyn ChunkStore> {
+        Arc::clone(&self.chunks)
+    }
+}
+
+mod chunks_in_memory {
+    wm_core::chunk_conformance!(super::Servers::memory(true, true));
+}
+
+mod chunks_in_memory_that_can_the_least {
+    wm_core::chunk_conformance!(super::Servers::memory(false, false));
+}
+
+mod chunks_in_files {
+    wm_core::chunk_conformance!(super::Servers::files());
 }
 
 mod memory {
