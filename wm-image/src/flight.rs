@@ -160,7 +160,7 @@ impl Workshop {
             match self.jobs.end(&plan.id, attempt).await {
                 // Its Job was deleted, or is so old that its time was over.
                 Err(error) if error.kind() == ErrorKind::NotFound && losses < MOST_LOSSES => {}
-                Ok(end) if is_lost(end.verdict.reason) && losses < MOST_LOSSES => {}
+                Ok(end) if losses < losses_for(end.verdict.reason) => {}
                 Ok(end) => return self.land(order, &plan, attempt, end).await,
                 Err(error) => return Err(error.into()),
             }
@@ -228,12 +228,17 @@ impl Workshop {
         Ok(Landing { digest, how: How::Unconfirmed(why) })
     }
 
-    /// Asks a registry that should have an image by now.
+    /// Asks a registry that should have an image by now. One that can't tell has been asked often enough by the probe, and
+    /// is given one more chance.
     async fn settled(&self, image: &ImageReference) -> Probe {
         let mut probe = self.probe.probe(image).await;
+        let mut unknown = 0;
         for wait in SETTLING {
-            if let Probe::Found(_) = probe {
-                break;
+            match probe {
+                Probe::Found(_) => break,
+                Probe::Unknown(_) if unknown > 0 => break,
+                Probe::Unknown(_) => unknown += 1,
+                Probe::Absent => {}
             }
             tokio::time::sleep(wait).await;
             probe = self.probe.probe(image).await;
@@ -242,12 +247,18 @@ impl Workshop {
     }
 }
 
-/// Whether the cluster took the build away, which says nothing of the build.
-fn is_lost(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::JobDeleted | Reason::PodDeleted | Reason::Cancelled | Reason::Disrupted | Reason::NodeLost
-    )
+/// How often a build is made again that ended for this reason: when the cluster took it away, which says nothing of the
+/// build. An eviction may, if it is over what the build uses, so a second one counts.
+fn losses_for(reason: Reason) -> u32 {
+    match reason {
+        Reason::JobDeleted
+        | Reason::PodDeleted
+        | Reason::Cancelled
+        | Reason::Disrupted
+        | Reason::NodeLost => MOST_LOSSES,
+        Reason::Evicted => 1,
+        _ => 0,
+    }
 }
 
 /// The digest that a builder left, if it is one.

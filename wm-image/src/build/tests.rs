@@ -298,6 +298,17 @@ async fn a_build_that_is_lost_is_looked_for_and_made_again() {
     let attempts: Vec<_> = yard.seen().included.iter().map(|(_, attempt)| attempt.get()).collect();
     assert_eq!(attempts, [1, 1, 2], "the log has each attempt");
 
+    // An eviction may have been over what the build uses: once more, and no more.
+    let yard = Yard::new();
+    let build = yard.build(settings());
+    ask(&build, "w", &mut tasks);
+    for attempt in 1..=2 {
+        yard.until(|seen| seen.included.len() == attempt).await;
+        yard.ends(u32::try_from(attempt).unwrap(), failure(Reason::Evicted, &[], None), None);
+    }
+    let error = tasks.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(error.to_string().contains("the builder was evicted"), "{error}");
+
     // It is not made again for ever.
     let yard = Yard::new();
     let build = yard.build(settings());

@@ -111,6 +111,8 @@ pub(super) fn template(work: &Work<'_>, builder: Builder) -> Value {
         // A RUN instruction is no client of the cluster. Cloud identities bring volumes of their own.
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
+        // A build that is ended has nothing to bring to safety.
+        "terminationGracePeriodSeconds": 5,
         "securityContext": builder.pod_security,
         "containers": [container],
         "volumes": volumes,
