@@ -2,14 +2,14 @@
 
 mod source;
 
-use std::{error::Error as _, time::Duration};
+use std::{collections::HashSet, error::Error as _, time::Duration};
 
 use serde_json::json;
 use tokio::time::interval;
 use wm_core::Probe;
 use wm_image::BuildFailed;
 use workload_manager::{
-    Configuration, Cursor, Error, ErrorKind, ImageReference, LogQuery, WorkloadId, WorkloadManager,
+    Configuration, Cursor, Error, ErrorKind, ImageReference, LogQuery, LogRecord, WorkloadId, WorkloadManager,
 };
 
 use self::source::{DockerfileArguments, RequestArguments};
@@ -145,7 +145,8 @@ async fn build(dry_run: bool, request: RequestArguments, output: Output) -> Comm
     }
     session::tell_warnings(&configuration, output)?;
     let manager = configuration.manager().await?;
-    let mut log = Log { manager: &*manager, workload: &request.workload, after: None, output };
+    let told = HashSet::new();
+    let mut log = Log { manager: &*manager, workload: &request.workload, after: None, told, output };
     let resolution = manager.resolve_image(&request);
     tokio::pin!(resolution);
     let mut pulse = interval(READ);
@@ -171,6 +172,8 @@ struct Log<'a> {
     manager: &'a dyn WorkloadManager,
     workload: &'a WorkloadId,
     after: Option<Cursor>,
+    /// What has no place in the log, such as what is missing from it, and has been told.
+    told: HashSet<Vec<u8>>,
     output: Output,
 }
 
@@ -179,12 +182,14 @@ impl Log<'_> {
     async fn show(&mut self) -> Result<(), Failure> {
         let query = LogQuery { after: self.after.clone(), ..LogQuery::default() };
         let Ok(new) = self.manager.logs(self.workload, &query).await else { return Ok(()) };
-        let (after, output) = (&mut self.after, self.output);
+        let (after, told, output) = (&mut self.after, &mut self.told, self.output);
         let read = lines::write(new, |records| {
             if let Some(cursor) = records.iter().rev().find_map(|record| record.cursor.clone()) {
                 *after = Some(cursor);
             }
-            output.log_beside(records)
+            let is_new = |record: &&LogRecord| record.cursor.is_some() || told.insert(record.line.clone());
+            let new: Vec<_> = records.iter().filter(is_new).cloned().collect();
+            output.log_beside(&new)
         });
         if let Err(error) = read.await? {
             tracing::debug!(%error, "The build's log can't be read");

@@ -1,5 +1,6 @@
 //! The command `wm`, as a program among others.
 
+mod builds;
 mod configuration;
 mod doctor;
 mod image;
