@@ -26,6 +26,8 @@ use crate::{
     settings::ArchiveSettings,
 };
 
+/// After so many new streams of messages, old ones are forgotten.
+const TIDY: u64 = 256;
 /// How many chunks are removed at once.
 const REMOVALS: usize = 16;
 
@@ -263,6 +265,9 @@ impl LogStore for Archive {
     async fn message(&self, workload: &WorkloadId, time: Timestamp, text: &str) -> Result<()> {
         let lines: Vec<_> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
         let Shared { store, settings, writer, held, desks } = self.shared.as_ref();
+        if self.messages.load(Ordering::Relaxed).is_multiple_of(TIDY) {
+            desks.tidy();
+        }
         let recorder = {
             let mut desks = desks.lock();
             let desk = desks.entry(workload.clone()).or_default();
@@ -384,5 +389,26 @@ impl Shared {
                 .with_context("run", run.to_string())
                 .with_source(error)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryChunkStore;
+
+    #[tokio::test(start_paused = true)]
+    async fn workloads_of_which_nothing_is_heard_are_forgotten() {
+        let archive = Archive::new(Arc::new(MemoryChunkStore::new()), ArchiveSettings::default());
+        for number in 0..10 * TIDY {
+            let id = WorkloadId::new(format!("w-{number}")).unwrap();
+            archive.message(&id, Timestamp::UNIX_EPOCH, "said").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        assert!(archive.shared.desks.len() < 4 * usize::try_from(TIDY).unwrap());
+        let first = WorkloadId::new("w-0").unwrap();
+        archive.message(&first, Timestamp::UNIX_EPOCH, "said again").await.unwrap();
+        let log = archive.read(&first, &LogQuery::default()).await.unwrap();
+        assert_eq!(futures::StreamExt::count(log).await, 2);
     }
 }

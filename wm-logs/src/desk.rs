@@ -3,12 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::watch;
 use wm_core::{RunId, WorkloadId};
 
 use crate::{layout::StreamId, recorder::Recorder};
+
+/// Nothing more is expected of who has told nothing for this long.
+const LONG: Duration = Duration::from_mins(10);
 
 /// How often something has come under an id on this server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +80,25 @@ impl Desks {
 
     pub(crate) fn all(&self) -> Vec<Arc<Recorder>> {
         self.lock().values().flat_map(|desk| desk.recorders.values()).cloned().collect()
+    }
+
+    /// Forgets streams of messages into which nothing has come for long, of workloads without a run here: a further
+    /// message begins another stream.
+    pub(crate) fn tidy(&self) {
+        let mut desks = self.lock();
+        for desk in desks.values_mut().filter(|desk| desk.begun.is_empty()) {
+            desk.recorders.retain(|id, recorder| match id {
+                StreamId::Messages { .. } => !recorder.is_idle_for(LONG),
+                StreamId::Output { .. } => true,
+            });
+            desk.messages = desk.messages.take().filter(|id| desk.recorders.contains_key(id));
+        }
+        desks.retain(|_, desk| !desk.is_idle());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Forgets a run that has ended, and the streams of its workload into which nothing more is expected.

@@ -191,6 +191,12 @@ impl Recorder {
         self.lock().tape.waiting_bytes() == 0
     }
 
+    /// Whether nothing has been written for this long, and nothing waits.
+    pub(crate) fn is_idle_for(&self, time: Duration) -> bool {
+        let state = self.lock();
+        !state.is_running && state.tape.waiting_bytes() == 0 && state.last_write.elapsed() >= time
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().tape.is_closed()
     }
