@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wm_config::AwsSection;
-use wm_core::{ManagerFactory, Result, WorkloadManager};
+use wm_core::{Error, ErrorKind, ManagerFactory, Result, WorkloadManager};
 
 use super::{Cloud, ManagerOptions};
 use crate::images::Registries;
@@ -61,7 +61,7 @@ impl ManagerFactory for AwsFactory {
 
     fn check(&self, options: &Value) -> Result<()> {
         ManagerOptions::parse(options)?.check()?;
-        supported()
+        if cfg!(feature = "aws") { Ok(()) } else { Err(unsupported()) }
     }
 
     async fn build(&self, options: &Value) -> Result<Arc<dyn WorkloadManager>> {
@@ -72,20 +72,9 @@ impl ManagerFactory for AwsFactory {
     }
 }
 
-#[cfg(feature = "aws")]
-const fn supported() -> Result<()> {
-    Ok(())
-}
-
-#[cfg(not(feature = "aws"))]
-fn supported() -> Result<()> {
-    Err(unsupported())
-}
-
-#[cfg(not(feature = "aws"))]
-fn unsupported() -> wm_core::Error {
-    wm_core::Error::new(
-        wm_core::ErrorKind::Unsupported,
+fn unsupported() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
         "this program was built without AWS: build it with the feature `aws`, which is on by default",
     )
 }
@@ -98,8 +87,7 @@ pub(crate) async fn registries(options: &ManagerOptions) -> Result<Registries> {
     let own = &options.aws;
     let account = AwsAccount::load(own.region.as_deref()).await;
     let Registries { probe, setup } = options.images.registries()?;
-    let mut settings = EcrSettings::default();
-    settings.create_repositories = own.create_repositories;
+    let settings = EcrSettings { create_repositories: own.create_repositories, ..EcrSettings::default() };
     let ecr = Arc::new(Ecr::new(account, settings, probe, setup));
     Ok(Registries { probe: Arc::clone(&ecr) as _, setup: ecr })
 }

@@ -79,10 +79,10 @@ impl Costs {
         for _ in 0..times {
             let begin = process::cpu();
             let read = reader.read(run, false).await?;
-            ours += process::cpu() - begin;
+            ours += process::cpu().saturating_sub(begin);
             let begin = process::cpu();
             let streamed = reader.stream(&pod, false).await?;
-            bare += process::cpu() - begin;
+            bare += process::cpu().saturating_sub(begin);
             if streamed < read {
                 return Err(format!("{read} bytes were read, and {streamed} are there").into());
             }
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         let run = self.submit("read", megabytes).await?;
         let begin = process::cpu();
         let read = self.read(&run, true).await?;
-        let ours = process::cpu() - begin;
+        let ours = process::cpu().saturating_sub(begin);
         let run = self.submit("streamed", megabytes).await?;
         let pod = loop {
             // It is there when the run has a place.
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         };
         let begin = process::cpu();
         let streamed = self.stream(&pod, true).await?;
-        let bare = process::cpu() - begin;
+        let bare = process::cpu().saturating_sub(begin);
         Ok(Costs { reader: per_megabyte(ours, read), bare: per_megabyte(bare, streamed) })
     }
 
