@@ -258,6 +258,24 @@ async fn a_new_password_in_the_docker_config_is_taken() {
 }
 
 #[tokio::test]
+async fn credentials_are_looked_at_again_after_a_while() {
+    let registry = Registry::answering(&[(200, Some(DIGEST), "")]);
+    registry.challenges("Basic realm=\"r\"", &basic("old"));
+    let host = registry.serve().await;
+    let home = Home::new(&auths(&host, "old"));
+    let probe = probe(&host, home.credentials());
+    assert_eq!(look(&host, &probe).await, Probe::Found(DIGEST.to_owned()));
+    registry.challenges("Basic realm=\"r\"", &basic("new"));
+    home.write(&auths(&host, "new"));
+    tokio::time::pause();
+    tokio::time::advance(LIFETIME).await;
+    tokio::time::resume();
+    assert_eq!(look(&host, &probe).await, Probe::Found(DIGEST.to_owned()));
+    let questions = registry.seen().iter().filter(|request| request.contains("HEAD")).count();
+    assert_eq!(questions, 2, "the old ones are not tried first: {:?}", registry.seen());
+}
+
+#[tokio::test]
 async fn credentials_that_are_refused_are_renewed_once() {
     let registry =
         Registry::answering(&[(403, None, &refusal("DENIED")), (403, None, ""), (200, Some(DIGEST), "")]);
