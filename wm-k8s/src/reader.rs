@@ -340,7 +340,9 @@ impl Reader {
                     }
                 }
                 if ended {
-                    if !any && self.is_gone(job).await? {
+                    if part == Part::Included {
+                        // Whoever reads it says so.
+                    } else if !any && self.is_gone(job).await? {
                         let text = "the pod of this attempt is gone, and with it whatever it wrote";
                         waiting.push_back(Notice::of_now(job.completed, text));
                     } else if follow && self.has_vanished(job) {

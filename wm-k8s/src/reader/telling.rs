@@ -23,21 +23,31 @@ impl Reader {
         let is_wanted = self.query.attempt.is_none() && self.query.container.is_none();
         try_stream! {
             let build = RunId { workload, kind: WorkloadKind::Build, attempt };
+            let mut gone = None;
             if is_wanted {
                 if let Some(job) = self.shared.job_of(&build).await? {
                     let job = Arc::new(job);
-                    let output = self.attempt(&job, follow, Part::Included, VecDeque::new());
-                    pin_mut!(output);
-                    while let Some(entry) = output.try_next().await? {
-                        yield entry;
+                    {
+                        let output = self.attempt(&job, follow, Part::Included, VecDeque::new());
+                        pin_mut!(output);
+                        while let Some(entry) = output.try_next().await? {
+                            yield entry;
+                        }
+                    }
+                    if self.pods(&job, true).await?.is_empty() && self.is_gone(&job).await? {
+                        gone = Some("its pod");
                     }
                 } else {
-                    let text = format!("the log of the build {} is gone with its Job", build.workload);
-                    yield self.say(Notice::of_now(notice.time(), &text));
+                    gone = Some("its Job");
                 }
             }
-            // Only now, so that who reads on from within it comes back to it.
+            let time = notice.time();
+            // Only now, so that who reads on from within the log comes back to it.
             notice.place_in(&mut self.bookmark);
+            if let Some(gone) = gone {
+                let text = format!("the log of the build {} is gone with {gone}", build.workload);
+                yield self.say(Notice::of_now(time, &text));
+            }
         }
         .boxed()
     }

@@ -112,6 +112,32 @@ async fn the_log_of_a_build_stands_in_the_logs_of_all_who_wait_for_it() {
 }
 
 #[tokio::test]
+async fn that_the_log_of_a_build_is_gone_is_said_once() {
+    let stage = Stage::new().await;
+    let manager = stage.manager().await;
+    let builds = manager.builds();
+    let asked = build("image", 1, "echo built");
+    builds.submit(&asked).await.unwrap();
+    builds.end(&asked.id, asked.attempt).await.unwrap();
+    builds.log(&id("w"), "building").await.unwrap();
+    builds.include(&id("w"), &asked.id, asked.attempt).await.unwrap();
+    for pod in stage.pods().await {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        stage.delete(&format!("/api/v1/namespaces/default/pods/{name}")).await;
+    }
+    finish(&manager, &request(script("w", "echo out"))).await;
+    let observer = stage.observer().await;
+    let expected = ["building", "the log of the build image is gone with its pod", "out"];
+    assert_eq!(log(&observer, "w").await, expected);
+    let records: Vec<_> = observer.logs(&id("w"), &LogQuery::default()).await.unwrap().collect().await;
+    for (index, record) in records.into_iter().enumerate() {
+        let after = record.unwrap().cursor;
+        let rest = observer.logs(&id("w"), &LogQuery { after, ..LogQuery::default() }).await.unwrap();
+        assert_eq!(lines(rest).await, expected[index + 1..]);
+    }
+}
+
+#[tokio::test]
 async fn a_build_outlives_the_workloads_that_waited_for_it() {
     let stage = Stage::new().await;
     let manager = stage.manager().await;
