@@ -79,6 +79,7 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
         return Ok(End::Withdrawn(None));
     };
     let Submitted { request, id, place, mut release } = submitted;
+    let mut request = Some(request);
     let mut driven = Driven::new(core, id);
     // Where another task has a slot for the same run, this one needs none.
     let mut place = (!driven.is_second).then_some(place);
@@ -90,12 +91,12 @@ async fn live(core: &Arc<Core>, flight: &Flight, admitted: Box<(Workload, Place)
             phases.enter(status);
         }
         let end = tokio::select! {
-            end = follow(core, run, id, &mut phases) => End::Told(end?),
+            end = follow(core, run, id, &mut phases, &mut request) => End::Told(end?),
             error = not_begun(begin(core, run, id, place.take(), release, &mut slot)) => return Err(error),
             () = stop(core, run, id) => End::Withdrawn(Some(id.clone())),
         };
-        let End::Told(told) = &end else { break end };
-        let Some(next) = Box::pin(retry::next(core, run, &request, told)).await else { break end };
+        let (End::Told(told), Some(request)) = (&end, &request) else { break end };
+        let Some(next) = Box::pin(retry::next(core, run, request, told)).await else { break end };
         driven = Driven::new(core, next);
         release = false;
     };
@@ -271,8 +272,15 @@ async fn stop(core: &Core, run: &Run, id: &RunId) {
     }
 }
 
-/// Follows a run to its end; asks again whenever the backend's stream breaks. The end itself is not shown yet.
-async fn follow(core: &Core, run: &Run, id: &RunId, phases: &mut Phases) -> Result<Arc<RunStatus>> {
+/// Follows a run to its end; asks again whenever the backend's stream breaks. The end itself is not shown yet. The
+/// request is given up when the program has begun: no attempt is made of it then, and thousands would take memory.
+async fn follow(
+    core: &Core,
+    run: &Run,
+    id: &RunId,
+    phases: &mut Phases,
+    request: &mut Option<Box<RunRequest>>,
+) -> Result<Arc<RunStatus>> {
     let mut pauses: Option<Box<Pauses>> = None;
     loop {
         let broke = match guarded(async { core.manager.watch(id).await }).await {
@@ -285,6 +293,9 @@ async fn follow(core: &Core, run: &Run, id: &RunId, phases: &mut Phases) -> Resu
                             pauses = None;
                         }
                         phases.enter(&status);
+                        if status.phase == Phase::Running {
+                            *request = None;
+                        }
                         let status = Arc::new(status);
                         if status.verdict.is_some() {
                             return Ok(status);
