@@ -6,6 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+#[cfg(feature = "aws")]
+use wm_aws::AwsAccount;
 use wm_config::AwsSection;
 use wm_core::{Error, ErrorKind, ManagerFactory, Result, WorkloadManager};
 
@@ -82,12 +84,16 @@ fn unsupported() -> Error {
 /// Registries as AWS sees them: its own are asked in its own way.
 #[cfg(feature = "aws")]
 pub(crate) async fn registries(options: &ManagerOptions) -> Result<Registries> {
-    use wm_aws::{AwsAccount, Ecr, EcrSettings};
+    registries_of(AwsAccount::load(options.aws.region.as_deref()).await, options)
+}
 
-    let own = &options.aws;
-    let account = AwsAccount::load(own.region.as_deref()).await;
+#[cfg(feature = "aws")]
+fn registries_of(account: AwsAccount, options: &ManagerOptions) -> Result<Registries> {
+    use wm_aws::{Ecr, EcrSettings};
+
     let Registries { probe, setup } = options.images.registries()?;
-    let settings = EcrSettings { create_repositories: own.create_repositories, ..EcrSettings::default() };
+    let create_repositories = options.aws.create_repositories;
+    let settings = EcrSettings { create_repositories, ..EcrSettings::default() };
     let ecr = Arc::new(Ecr::new(account, settings, probe, setup));
     Ok(Registries { probe: Arc::clone(&ecr) as _, setup: ecr })
 }
@@ -99,10 +105,11 @@ pub(crate) async fn registries(_options: &ManagerOptions) -> Result<Registries> 
 
 #[cfg(feature = "aws")]
 async fn cloud(options: &ManagerOptions) -> Result<Cloud> {
-    use wm_aws::{AwsAccount, S3ChunkStore, S3Encryption, S3Settings};
+    use wm_aws::{S3ChunkStore, S3Encryption, S3Settings};
     use wm_core::ChunkStore;
 
     let own = options.aws.clone();
+    let account = AwsAccount::load(own.region.as_deref()).await;
     let log_chunks = match own.bucket {
         None => None,
         Some(bucket) => {
@@ -114,12 +121,11 @@ async fn cloud(options: &ManagerOptions) -> Result<Cloud> {
                 Encryption::S3 => S3Encryption::S3,
                 Encryption::Kms(key) => S3Encryption::Kms { key },
             });
-            let account = AwsAccount::load(settings.region.as_deref()).await;
             let store = S3ChunkStore::connect(&account, settings).await?;
             Some(Arc::new(store) as Arc<dyn ChunkStore>)
         }
     };
-    Ok(Cloud { registries: Some(registries(options).await?), log_chunks })
+    Ok(Cloud { registries: Some(registries_of(account, options)?), log_chunks })
 }
 
 #[cfg(not(feature = "aws"))]

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +74,12 @@ impl BuilderSettings {
             rebuild_salt: None,
             maximum_age_seconds: None,
         }
+    }
+
+    /// The registries that are not asked as all others are: those with mirrors and those without TLS, in order.
+    pub(crate) fn special_registries(&self) -> BTreeSet<&str> {
+        let mirrored = self.mirrors.iter().map(|mirror| mirror.registry.as_str());
+        mirrored.chain(self.plain_http_registries.iter().map(String::as_str)).collect()
     }
 
     /// Checks what needs no cluster and no registry.

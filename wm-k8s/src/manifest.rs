@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use wm_core::{Error, ErrorKind, Result, RunId, RunRequest};
 
-pub(crate) use self::build::{job as build, label as build_label};
+pub(crate) use self::build::job as build;
 use crate::{
     messages::{Message, Messages},
     names,

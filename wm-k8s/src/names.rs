@@ -8,9 +8,6 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
 pub(crate) const MANAGER: &str = "workload-manager";
 
-/// How long a label's value may be.
-pub(crate) const LABEL: usize = 63;
-
 /// The workload's own id, for example to delete what it left.
 pub(crate) const ID: &str = "workload-manager/id";
 pub(crate) const KIND: &str = "workload-manager/kind";
@@ -79,11 +76,15 @@ pub(crate) fn own_labels(run: &RunId) -> BTreeMap<String, String> {
     ])
 }
 
+/// The fingerprint of a build as the value of a label, which has at most 63 characters.
+pub(crate) fn build_spec(fingerprint: &str) -> String {
+    fingerprint.chars().take(63).collect()
+}
+
 /// The labels of the Job of a build.
 pub(crate) fn build_labels(run: &RunId, fingerprint: &str) -> BTreeMap<String, String> {
     let mut labels = own_labels(run);
-    // A label's value has at most 63 characters.
-    labels.insert(SPEC.to_owned(), fingerprint.chars().take(LABEL).collect());
+    labels.insert(SPEC.to_owned(), build_spec(fingerprint));
     labels.insert(answers_to(&run.workload), "true".to_owned());
     labels
 }

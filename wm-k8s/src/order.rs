@@ -7,6 +7,7 @@ use crate::{
     builds::BuildRequest,
     manifest::{self, Manifests, SecretMode},
     messages::Message,
+    names,
     security::Restriction,
     settings::KubernetesSettings,
 };
@@ -23,7 +24,7 @@ impl<'a> Order<'a> {
     pub(crate) fn fingerprint(self) -> String {
         match self {
             Self::Run(request) => request.workload.fingerprint(),
-            Self::Build(request) => manifest::build_label(&request.fingerprint),
+            Self::Build(request) => names::build_spec(&request.fingerprint),
         }
     }
 

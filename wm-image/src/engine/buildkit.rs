@@ -120,11 +120,7 @@ fn arguments(work: &Work<'_>) -> Vec<String> {
 /// The daemon's own file about mirrors and registries without TLS; its strings are JSON's.
 fn registries(settings: &BuilderSettings) -> Option<String> {
     let mut text = String::new();
-    let mut names: Vec<&str> = settings.mirrors.iter().map(|mirror| mirror.registry.as_str()).collect();
-    names.extend(settings.plain_http_registries.iter().map(String::as_str));
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
+    for name in settings.special_registries() {
         _ = writeln!(text, "[registry.{}]", json!(name));
         let mirrors: Vec<&str> = settings
             .mirrors

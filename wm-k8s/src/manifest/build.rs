@@ -7,11 +7,6 @@ use wm_core::{Error, ErrorKind, Result, RunId};
 use super::{Manifests, SecretMode, literal, metadata, serialize, set};
 use crate::{builds::BuildRequest, messages::Message, names, settings::KubernetesSettings};
 
-/// What the fingerprint of a build is as the value of a label.
-pub(crate) fn label(fingerprint: &str) -> String {
-    fingerprint.chars().take(names::LABEL).collect()
-}
-
 /// Builds the Job of a build. The pod template patch is for runners, and is not applied.
 pub(crate) fn job(
     request: &BuildRequest,
