@@ -86,10 +86,8 @@ impl ImageOptions {
         let Some(build) = self.build(Arc::new(NoCluster), &self.registries()?)? else {
             return self.unbuilt().resolve(request).await;
         };
-        if request.dockerfile.is_none() && request.requirements.is_none() && request.snapshot_image.is_some()
-        {
-            // It takes what it is given, and asks nobody for that.
-            return build.resolve(request).await;
+        if let Some(given) = Build::given(request) {
+            return Ok(given);
         }
         let (image, _) = build.name(request)?;
         let explanation = format!("Image {image}: it is built on demand.");

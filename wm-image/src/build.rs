@@ -74,6 +74,16 @@ impl Build {
         Ok(Self { workshop: Arc::new(Workshop { settings, engine, jobs, probe, registry, clock, flights }) })
     }
 
+    /// The image of a request that comes with nothing to build another from: it is taken as it is, and nobody is asked.
+    pub fn given(request: &ImageRequest) -> Option<ResolvedImage> {
+        let (Some(image), None, None) = (&request.snapshot_image, &request.dockerfile, &request.requirements)
+        else {
+            return None;
+        };
+        let explanation = format!("Image {image}: it was given, with nothing to build another from.");
+        Some(ResolvedImage::new(image.clone(), explanation))
+    }
+
     /// Names the image of a request and the Dockerfile that it is built from, without looking whether it is there.
     ///
     /// # Errors
@@ -204,11 +214,8 @@ impl ImageStrategy for Build {
     }
 
     async fn resolve(&self, request: &ImageRequest) -> Result<ResolvedImage> {
-        if let (Some(image), None, None) =
-            (&request.snapshot_image, &request.dockerfile, &request.requirements)
-        {
-            let explanation = format!("Image {image}: it was given, with nothing to build another from.");
-            return Ok(ResolvedImage::new(image.clone(), explanation));
+        if let Some(given) = Self::given(request) {
+            return Ok(given);
         }
         let order = self.workshop.order(request)?;
         let name = order.wanted.image.clone();
